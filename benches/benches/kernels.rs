@@ -20,7 +20,7 @@ const CODE: usize = 200;
 const SAMPLES: usize = 4;
 
 fn numbers(pool: &Pool<f32>, name: &str, shape: impl Into<Shape>) -> Tensor<f32> {
-    random::normal(pool, &Key::new(0, 0, address_hash(name, &[])), 0, shape.into())
+    random::noise(pool, &Key::new(0, 0, address_hash(name, &[])), random::Fill::Normal, 0, shape.into())
 }
 
 /// The distinct combinations of rows, inputs and outputs of the layers.

@@ -1,8 +1,11 @@
 //! The files that a finished run writes.
 
+use std::io::Write;
+use std::path::Path;
+
 use stochgrad::graph::{Graph, Seed};
 use stochgrad::nn::data::rows;
-use stochgrad::nn::{Checkpoint, Inputs, Step};
+use stochgrad::nn::{Checkpoint, Inputs, Step, remove_unfinished, write_atomically};
 use stochgrad::tape::Tape;
 use stochgrad::tensor::Tensor;
 
@@ -10,7 +13,6 @@ use crate::code::Code;
 use crate::curve;
 use crate::evaluation::{self, LatentGradients};
 use crate::images::Dataset;
-use crate::output::write_atomically;
 use crate::pictures::{Layout, grid, pairs};
 use crate::report::{Comparison, Files, MetricsRow, Summary, save_comparisons};
 use crate::run_error::RunError;
@@ -27,6 +29,26 @@ const PER_ROW: usize = 10;
 
 /// Minibatches from which a compared method learns its own parameters.
 const SETTLING_BATCHES: usize = 20;
+
+/// The names of all files that a run writes.
+const NAMES: [&str; 9] = [
+    "checkpoint.safetensors",
+    "curve.svg",
+    "graph.dot",
+    "metrics.csv",
+    "parameters.safetensors",
+    "prior_samples.png",
+    "reconstructions.png",
+    "summary.json",
+    "variances.csv",
+];
+
+/// Removes the temporary files that a killed run left in the folder.
+pub(crate) fn clear_unfinished(folder: &Path) {
+    for name in NAMES {
+        remove_unfinished(folder.join(name));
+    }
+}
 
 /// The results of a run, and the files that contain them.
 #[derive(Debug)]
@@ -73,7 +95,7 @@ pub(crate) fn write<C: Code>(
         model.record(&parameters.on(&graph).with_inputs(&inputs), method)?;
         graph.to_dot()
     };
-    write_atomically(&path("graph.dot"), dot.as_bytes())?;
+    write_atomically(path("graph.dot"), |file| file.write_all(dot.as_bytes()))?;
 
     let mut saved = Checkpoint::new();
     for (name, value) in parameters.iter() {

@@ -1,11 +1,13 @@
 //! The learning curve: −ELBO against epoch, as an SVG picture.
 
 use std::fmt::Display;
+use std::io::Write;
 use std::path::Path;
 
 use plotters::prelude::*;
+use stochgrad::nn::write_atomically;
 
-use crate::output::{OutputError, write_atomically};
+use crate::output::OutputError;
 
 const SIZE: (u32, u32) = (960, 600);
 const TRAIN: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
@@ -21,7 +23,7 @@ pub(crate) type Series = [(usize, f64)];
 pub(crate) fn save(path: &Path, title: &str, train: &Series, test: &Series) -> Result<(), OutputError> {
     let svg = draw(title, train, test)
         .map_err(|error| OutputError::Drawing { what: "the learning curve", reason: error.to_string() })?;
-    write_atomically(path, svg.as_bytes())
+    Ok(write_atomically(path, |file| file.write_all(svg.as_bytes()))?)
 }
 
 fn draw(title: &str, train: &Series, test: &Series) -> Result<String, impl Display + use<>> {

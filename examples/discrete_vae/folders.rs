@@ -29,17 +29,16 @@ pub(crate) fn prepare_output(path: &Path, resume: bool) -> Result<(), UsageError
     } else {
         fs::create_dir_all(path)
     };
-    let probe = path.join(format!(".probe.{}.tmp", std::process::id()));
-    made.and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe)).map_err(|source| {
-        UsageError::Folder {
-            flag: "--out",
-            path: path.to_path_buf(),
-            source,
-            hint: match resume {
-                true => "--resume needs the --out of the first run; to start a new run, omit --resume",
-                false => "choose a folder in which you may create files",
-            },
-        }
+    // The system removes this file when it is closed, also if the process is killed.
+    let probed = made.and_then(|()| tempfile::tempfile_in(path));
+    probed.map(drop).map_err(|source| UsageError::Folder {
+        flag: "--out",
+        path: path.to_path_buf(),
+        source,
+        hint: match resume {
+            true => "--resume needs the --out of the first run; to start a new run, omit --resume",
+            false => "choose a folder in which you may create files",
+        },
     })
 }
 

@@ -1,10 +1,11 @@
-//! Writes files of results atomically: an interruption never leaves a partial file.
+//! The error of a file of results.
 
 use std::error::Error;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use stochgrad::nn::NnError;
 
 /// The error of a file of results that cannot be written, read or drawn.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) enum OutputError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// A file cannot be written.
+    Write(NnError),
     /// A file of an earlier run does not match the checkpoint.
     Content {
         /// The file.
@@ -55,6 +58,7 @@ impl fmt::Display for OutputError {
                  --out",
                 path.display()
             ),
+            Self::Write(error) => write!(f, "{error}; or choose another --out"),
             Self::Content { path, line, expected, found } => write!(
                 f,
                 "{}, line {line}: expected {expected}, got {found}; start a new run without --resume, or restore the \
@@ -70,54 +74,14 @@ impl Error for OutputError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
+            Self::Write(error) => error.source(),
             Self::Content { .. } | Self::Drawing { .. } => None,
         }
     }
 }
 
-/// Replaces `path` by a file with the given bytes, or leaves it unchanged.
-///
-/// The bytes go to a temporary file in the same folder, which is synced and then renamed.
-///
-/// # Errors
-/// Returns the error of the operating system with the path, after removing the temporary file.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|error| {
-        // Failing to remove the temporary file is ignored, because the first error is the informative one.
-        let _ = fs::remove_file(&temporary);
-        OutputError::io("write", path)(error)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.txt");
-        write_atomically(&path, b"first, and longer").unwrap();
-        write_atomically(&path, b"second").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"second");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_failed_write_names_the_path_and_leaves_no_temporary_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let occupied = folder.path().join("occupied");
-        fs::create_dir(&occupied).unwrap();
-        let error = write_atomically(&occupied, b"x").unwrap_err();
-        assert!(error.to_string().contains("occupied"), "{error}");
-        assert!(error.source().is_some());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+impl From<NnError> for OutputError {
+    fn from(error: NnError) -> Self {
+        Self::Write(error)
     }
 }

@@ -1,8 +1,11 @@
 //! Pictures of images and their reconstructions, as 8-bit grey PNG files.
 
+use std::io::Write;
 use std::path::Path;
 
-use crate::output::{OutputError, write_atomically};
+use stochgrad::nn::write_atomically;
+
+use crate::output::OutputError;
 
 /// The grey level of the lines between images, which are white on black.
 const SEPARATOR: u8 = 96;
@@ -69,7 +72,7 @@ impl Picture {
             what: "a PNG picture",
             reason: format!("{}×{} pixels: {error}", self.width, self.height),
         })?;
-        write_atomically(path, &bytes)
+        Ok(write_atomically(path, |file| file.write_all(&bytes))?)
     }
 
     fn encode(&self) -> Result<Vec<u8>, png::EncodingError> {

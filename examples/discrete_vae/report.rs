@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
+use stochgrad::nn::write_atomically;
 
-use crate::output::{OutputError, write_atomically};
+use crate::output::OutputError;
 
 /// The outcome of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +88,7 @@ impl Summary {
     /// # Errors
     /// Returns the error of the operating system with the path.
     pub(crate) fn save(&self, path: &Path) -> Result<(), OutputError> {
-        write_atomically(path, format!("{:#}\n", self.to_json()).as_bytes())
+        Ok(write_atomically(path, |file| writeln!(file, "{:#}", self.to_json()))?)
     }
 }
 
@@ -137,7 +138,7 @@ pub(crate) fn save_comparisons(comparisons: &[Comparison], path: &Path) -> Resul
     let rows =
         comparisons.iter().map(|row| format!("{},{},{}\n", row.method, row.samples, row.latent_gradient_variance));
     let text: String = std::iter::once("method,samples,latent_gradient_variance\n".to_owned()).chain(rows).collect();
-    write_atomically(path, text.as_bytes())
+    Ok(write_atomically(path, |file| file.write_all(text.as_bytes()))?)
 }
 
 /// The files of a run, each with a description.
@@ -244,7 +245,7 @@ impl MetricsWriter {
     fn start(path: &Path, rows: Vec<MetricsRow>) -> Result<Self, OutputError> {
         let mut text = format!("{}\n", Self::HEADER);
         text.extend(rows.iter().map(|row| row.to_line()));
-        write_atomically(path, text.as_bytes())?;
+        write_atomically(path, |file| file.write_all(text.as_bytes()))?;
         let file = OpenOptions::new().append(true).open(path).map_err(OutputError::io("open", path))?;
         Ok(Self { path: path.to_path_buf(), file, rows })
     }

@@ -46,6 +46,7 @@ fn run_with<C: Code>(
     code: C,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Outcome, RunError> {
+    artefacts::clear_unfinished(&settings.out);
     let dataset = Dataset::load(settings)?;
     let mut training = Training::new(settings, code, &dataset)?;
     let metrics = settings.out.join("metrics.csv");
@@ -143,6 +144,18 @@ mod tests {
         for text in ["OneHotCategorical", "leave-one-out", "reconstruction", "kl", "encoder"] {
             assert!(dot.contains(text), "{text}: {dot}");
         }
+    }
+
+    #[test]
+    fn the_temporary_files_of_a_killed_run_are_removed_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["summary.json", "curve.svg", "checkpoint.safetensors"] {
+            fs::write(folder.path().join(format!(".{name}.0123456789abcdef.stochgrad-tmp")), "x").unwrap();
+        }
+        fs::write(folder.path().join(".notes.0123456789abcdef.stochgrad-tmp"), "x").unwrap();
+        interrupt(folder.path(), SMALL, 0);
+        let names: Vec<_> = contents(folder.path()).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [".notes.0123456789abcdef.stochgrad-tmp", "metrics.csv"]);
     }
 
     #[test]

@@ -69,6 +69,10 @@ impl<'t, F: Real> Distribution<'t, F> for Sign<Var<'t, F>> {
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Sign<Var<'t, F>> {}
 
 impl<'t, F: Real> FiniteSupport<'t, F> for Sign<Var<'t, F>> {
+    fn states(&self) -> DistributionResult<u128> {
+        Ok(2)
+    }
+
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
         Ok(Tensor::from_fn([2], |i| if i == 0 { -F::ONE } else { F::ONE }))
     }

@@ -168,7 +168,7 @@ fn main() {
                         program.set(input, value).expect("an input");
                     }
                     program.run(NoiseSeed { seed: 1, step }).expect("a run");
-                    std::hint::black_box(program.output(0));
+                    let _ = std::hint::black_box(program.output(0));
                 });
             }
         }

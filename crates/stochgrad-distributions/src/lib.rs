@@ -46,8 +46,8 @@ mod prelude;
 pub mod testing;
 
 pub use compound::{
-    Bijector, Independent, InvertibleMap, LiveMap, Mixture, MixtureSameFamily, StoredMap, TensorMap,
-    TransformedDistribution,
+    Bijector, Composition, Independent, InvertibleMap, LiveMap, Mixture, MixtureSameFamily, OwnSample, Preimage,
+    StoredMap, TensorMap, TransformedDistribution,
 };
 pub use continuous::{
     Beta, Cauchy, Chi2, ContinuousBernoulli, Exponential, Gamma, Gumbel, HalfCauchy, HalfNormal, InverseGamma,

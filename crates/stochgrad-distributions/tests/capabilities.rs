@@ -103,6 +103,9 @@ implemented. The notes below the table give the reasons.
   them.
 * *Path*: samples are differentiable functions of the parameters. The order is 1 where the path is implicit.
 * *Weak* and *stochastic*: the parameters with respect to which a measure-valued or a stochastic derivative is known.
+* *Cdf*: the distribution function (`cdf`), with the survival function and the logarithms of both, and its inverse
+  (`icdf`), with that of the survival function. [The guide](guide.md#tails) shows how to use them, and
+  [Accuracy](accuracy.md) lists their errors.
 * *Divergence*: the distributions to which the Kullback–Leibler divergence has a closed form. It is also known to be
   infinite for pairs whose supports do not fit. `monte_carlo_kl` estimates all others.
 * Draws of all distributions are recorded operations, so that every distribution can be compiled.
@@ -131,8 +134,8 @@ const NOTES: &str = "
 - **Relaxations** exist for bits and categories.
 - **Quadratic variances** make gradients of polynomials exact. `Bernoulli`, `Binomial`, `Poisson`, `Geometric` and
   `NegativeBinomial` have them.
-- **Entropies.** Those of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form. That
-  of `Binomial` is summed and has one derivative. Those of `InverseGaussian` and `Lkj` need functions that are not
+- **Entropies.** Those of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form.
+  That of `Binomial` is summed and has one derivative. Those of `InverseGaussian` and `Lkj` need functions that are not
   elementary. Mixtures, relaxed distributions and transformed distributions have none in general.
 - **Distribution functions** are not defined for vectors and matrices. `Empirical` has no quantiles, which would need a
   sort. Quantiles of counts are found by a search, and those of `VonMises`, `InverseGaussian` and mixtures of continuous

@@ -62,10 +62,10 @@ fn compare<F: Real>() -> TapeResult<()> {
                 let afresh = Tape::<F>::new();
                 let expected = record(&afresh, step, (&parameters, build), 1.1)?;
                 for (at, output) in expected.outputs.iter().enumerate() {
-                    assert_eq!(*program.output(at), output.peek()?, "{name}, output {at}, {threads} threads");
+                    assert_eq!(*program.output(at).unwrap(), output.peek()?, "{name}, output {at}, {threads} threads");
                 }
             }
-            let values: Vec<Tensor<F>> = (0..outputs.len()).map(|at| program.output(at).clone()).collect();
+            let values: Vec<Tensor<F>> = (0..outputs.len()).map(|at| program.output(at).unwrap().clone()).collect();
             assert_eq!(*first.get_or_insert_with(|| values.clone()), values, "{name}, {threads} threads");
         }
     }

@@ -26,8 +26,8 @@
 //! downstream; use `Pathwise` for it there.
 
 use crate::common::sampling::Sampling;
-use crate::enumeration::constant_support::constant_support;
-use crate::enumeration::enumerate::{enumerate, independent_elements, joint_states};
+use crate::enumeration::constant_support::{constant_states, independent_elements, joint_states};
+use crate::enumeration::enumerate::enumerate;
 use crate::sampling_setters;
 use crate::score_function::baseline::{Baseline, LeaveOneOut};
 use crate::score_function::baseline_terms;
@@ -105,8 +105,7 @@ impl Auto {
     fn choose<'t, F: Real>(&self, distribution: &dyn Distribution<'t, F>) -> Choice {
         let can = distribution.capabilities();
         if let Some(finite) = can.finite_support
-            && let Ok(support) = constant_support(finite)
-            && let Some(&states) = support.shape().first()
+            && let Ok(states) = constant_states(finite)
             && let Some(joint) = joint_states(states, independent_elements(finite))
             && joint <= self.limit
         {

@@ -103,7 +103,7 @@ impl<F: Real> Graph<'_, F> {
         outputs.extend(updates.iter().map(|update| update.value));
         let (inputs, leaves) = ProgramInputs::new(&state)?;
         let mut program = tape.compile(&leaves, &outputs).map_err(|error| state.unrepeatable(error))?;
-        program.require_finite(0..outputs.len());
+        program.require_finite(0..outputs.len())?;
         let nothing = Tensor::scalar(F::ZERO);
         let names = state.parameters.iter().map(|parameter| parameter.name.clone());
         let gradients = Gradients {
@@ -217,14 +217,14 @@ impl<F: Real> CompiledGraph<F> {
         gradients.squares_are_finite = program.squares_are_finite();
         for (output, name) in self.inputs.names[..parameters].iter().enumerate() {
             if let Some(gradient) = gradients.gradients.get_mut(name) {
-                *gradient = program.output(costs + output).clone();
+                *gradient = program.output(costs + output)?.clone();
             }
         }
         for (index, (_, value)) in gradients.costs.iter_mut().enumerate() {
-            *value = program.output(index).as_slice().first().copied().unwrap_or(F::NAN);
+            *value = program.output(index)?.as_slice().first().copied().unwrap_or(F::NAN);
         }
         for (index, (_, value)) in gradients.updates.iter_mut().enumerate() {
-            *value = Some(program.output(costs + parameters + index).clone());
+            *value = Some(program.output(costs + parameters + index)?.clone());
         }
         Ok(())
     }

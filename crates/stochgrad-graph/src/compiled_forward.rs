@@ -31,7 +31,7 @@ use stochgrad_tensor::{Real, Tensor};
 /// forward.set("w", &Tensor::from([3.0, 4.0]))?;
 /// forward.set("points", &Tensor::from([[1.0, 1.0], [0.0, 2.0]]))?;
 /// forward.run(Seed::new(7))?;
-/// assert_eq!(forward.value(0).as_slice(), &[7.0, 8.0]);
+/// assert_eq!(forward.value(0)?.as_slice(), &[7.0, 8.0]);
 /// # Ok(())
 /// # }
 /// ```
@@ -90,10 +90,11 @@ impl<F: Real> CompiledForward<F> {
 
     /// A value of the last run, by its position in the list that was compiled.
     ///
-    /// # Panics
+    /// # Errors
     /// If there is no such value.
-    pub fn value(&self, index: usize) -> &Tensor<F> {
-        self.program.output(index)
+    #[track_caller]
+    pub fn value(&self, index: usize) -> GraphResult<&Tensor<F>> {
+        Ok(self.program.output(index)?)
     }
 
     /// The compiled program.

@@ -37,6 +37,7 @@ pub use error::{GraphError, GraphResult, ModelError};
 pub use gradients::{Gradients, Surrogate};
 pub use graph::environment::{Environment, MemberStep, StepEnd, Transition};
 pub use graph::scan::step::ScanStep;
+pub use graph::scan::steps::Steps;
 pub use graph::scan::values::ScanValues;
 pub use graph::{Graph, Model};
 pub use guarantee::{Bias, Guarantee, Path};

@@ -2,8 +2,7 @@
 
 use crate::methods::{Choice, Entry, Placement, Several};
 use crate::model::Model;
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
+use rand::{Rng, RngExt};
 
 /// Limits of the number of joint values of an estimator's samples, as far as it is known beforehand. Each model draws
 /// one of them.
@@ -13,7 +12,7 @@ const MOST_OUTCOMES: [f64; 3] = [20.0, 70.0, 300.0];
 const OUTCOME_WEIGHTS: [u32; 3] = [40, 40, 20];
 
 /// Chooses random methods for the nodes of a model; `None` if it finds none within the limit.
-pub fn choose(rng: &mut ChaCha8Rng, model: &Model, methods: &[Entry]) -> Option<Vec<Choice>> {
+pub fn choose(rng: &mut dyn Rng, model: &Model, methods: &[Entry]) -> Option<Vec<Choice>> {
     let plates = model.node_plates();
     let mut left = MOST_OUTCOMES[pick(rng, &OUTCOME_WEIGHTS)];
     let mut choices = Vec::with_capacity(model.nodes.len());
@@ -52,7 +51,7 @@ pub fn choose(rng: &mut ChaCha8Rng, model: &Model, methods: &[Entry]) -> Option<
 }
 
 /// A random position, with a probability proportional to its weight.
-pub(crate) fn pick(rng: &mut ChaCha8Rng, weights: &[u32]) -> usize {
+pub(crate) fn pick(rng: &mut dyn Rng, weights: &[u32]) -> usize {
     let mut left = rng.random_range(0..weights.iter().sum::<u32>());
     for (at, &weight) in weights.iter().enumerate() {
         if left < weight {

@@ -56,7 +56,7 @@ pub use record::record;
 pub use reference::{Reference, reference};
 pub use shrink::{Program, shrink};
 pub use survey::{Judged, Survey};
-pub use tally::{Counts, FailedGraph, Tally, write_atomically};
+pub use tally::{Counts, FailedGraph, Tally};
 pub use taylor::{TOP, Taylor};
 pub use verdict::{Failure, FailureKind, Settings, Verdict};
 

@@ -48,7 +48,7 @@ pub struct Judged {
 
 impl Survey {
     /// The first generated model that has a reference, its reference, and the number of models discarded before it.
-    fn model(&self, rng: &mut rand_chacha::ChaCha8Rng) -> (Model, Reference, u64) {
+    fn model(&self, rng: &mut dyn rand::Rng) -> (Model, Reference, u64) {
         let mut redrawn = 0;
         loop {
             let model = generate(rng);

@@ -4,8 +4,6 @@ use crate::verdict::Verdict;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::path::Path;
 
 /// The largest number of failures of one kind that are kept with their programs.
 const MOST_FAILURES: usize = 40;
@@ -220,21 +218,6 @@ fn failure_from_json(value: &Value) -> Option<FailedGraph> {
         found: text("found")?,
         program: text("program")?,
     })
-}
-
-/// Replaces a file atomically: a reader sees either the old content or the new one.
-///
-/// # Errors
-/// Those of the file system.
-pub fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let temporary = path.with_extension("part");
-    let mut file = std::fs::File::create(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(temporary, path)
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ impl<F: Real> Clip<F> {
         }
         program.run(Default::default())?;
         for (output, (_, gradient)) in gradients.iter_mut().enumerate() {
-            gradient.clone_from(program.output(output));
+            gradient.clone_from(program.output(output)?);
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl<F: Real> Clip<F> {
         let Compiled { shapes, program } = self.compiled.as_ref()?;
         match self.limit {
             Limit::GlobalNorm(_) if shapes.iter().any(|shape| shape.numel() > 0) => {
-                Some(program.output(shapes.len()).as_slice()[0])
+                program.output(shapes.len()).ok()?.as_slice().first().copied()
             }
             Limit::GlobalNorm(_) => Some(F::ZERO),
             Limit::Value(_) => None,

@@ -8,7 +8,7 @@
 //! - [`Sgd`], [`Adam`]: optimisers, with the trait [`UpdateRule`] for other ones, and with a [`Schedule`] of the learning
 //!   rate. [`Clip`] limits gradients, and [`Average`] averages the parameters of past steps.
 //! - [`TrainingState`]: saves a training run in one file and resumes it bit for bit. [`Checkpoint`] is the file: named
-//!   tensors in the safetensors format, written atomically.
+//!   tensors in the safetensors format. [`write_atomically`] replaces any file as a whole, as checkpoints do.
 //! - [`data`]: an embedded set of handwritten digits, MNIST files, resumable minibatches, and binarised pixels.
 //!
 //! This crate contains no gradient methods and no distributions. The documentation of [`Step`] has a complete example.
@@ -29,7 +29,7 @@ mod step;
 mod testing;
 mod training_state;
 
-pub use checkpoint::{Checkpoint, CheckpointTensor};
+pub use checkpoint::{Checkpoint, CheckpointTensor, remove_unfinished, write_atomically};
 pub use clipping::{Clip, Clipped};
 pub use error::{NnError, NnResult};
 pub use initialization::Initialization;

@@ -2,7 +2,7 @@
 
 use stochgrad_distributions::Live;
 use stochgrad_graph::{
-    Address, Environment, GradientMethod, Graph, GraphError, GraphResult, ScanStep, ScanValues, Transition,
+    Address, Environment, GradientMethod, Graph, GraphError, GraphResult, ScanStep, ScanValues, Steps, Transition,
 };
 use stochgrad_tape::{IntoTensor, Plate, Tape, Var};
 use stochgrad_tensor::Real;
@@ -273,7 +273,7 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
     pub fn scan<C, Y>(
         &self,
         name: &str,
-        steps: usize,
+        steps: impl Into<Steps>,
         carry: C,
         mut body: impl FnMut(&Self, &ScanStep<'_, 't, F>, C) -> GraphResult<(C, Y)>,
     ) -> GraphResult<(C, Y)>

@@ -5,6 +5,7 @@ use crate::sampler::Sampler;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use smallvec::SmallVec;
+use std::sync::atomic::{AtomicBool, Ordering};
 use stochgrad_tensor::random::{self, Key, address_hash};
 use stochgrad_tensor::{Pool, Real};
 
@@ -27,6 +28,10 @@ pub struct Attempt<'a, F: Real> {
     /// Whether the attempt at an element is rejected. All elements are rejected until the sampler accepts them.
     pub rejected: &'a mut [bool],
 }
+
+/// The largest number of attempts at an element. A sampler that accepts one proposal in a thousand needs fewer with a
+/// probability of 1 − 10⁻⁵⁶, so that reaching it means that the sampler does not accept.
+const MOST: usize = 1 << 17;
 
 /// The noise of an attempt.
 #[derive(Clone, Copy)]
@@ -158,6 +163,9 @@ fn part<'a, F: Real>(whole: &'a [F], at: usize, same: &'a mut [F]) -> &'a [F] {
 }
 
 /// Draws the elements of a layout. Each parameter has one value for each element, or one for all.
+///
+/// # Errors
+/// A message, if a sampler has rejected 2¹⁷ attempts at an element.
 pub fn draw_elements<F: Real>(
     pool: &Pool<F>,
     sampler: &dyn Sampler<F>,
@@ -165,14 +173,31 @@ pub fn draw_elements<F: Real>(
     layout: &NoiseLayout,
     parameters: &[&[F]],
     out: &mut [F],
-) {
+) -> Result<(), String> {
+    let stuck = AtomicBool::new(false);
     random::in_pieces(pool, out, CHUNK * 8, |start, piece| {
         for (index, values) in piece.chunks_mut(CHUNK).enumerate() {
-            draw_chunk(sampler, key, layout, parameters, start + index * CHUNK, values);
+            // The draw has failed: what the other elements would be does not matter.
+            if stuck.load(Ordering::Relaxed) {
+                return;
+            }
+            if !draw_chunk(sampler, key, layout, parameters, start + index * CHUNK, values) {
+                stuck.store(true, Ordering::Relaxed);
+            }
         }
     });
+    if stuck.into_inner() { Err(never_accepted(sampler)) } else { Ok(()) }
 }
 
+fn never_accepted<F: Real>(sampler: &dyn Sampler<F>) -> String {
+    format!(
+        "expected the sampler of {} to accept one of {MOST} attempts, got none accepted; check the parameters, or use a \
+         proposal that is accepted more often",
+        sampler.name()
+    )
+}
+
+/// Whether all elements have been accepted.
 fn draw_chunk<F: Real>(
     sampler: &dyn Sampler<F>,
     key: &DrawKey,
@@ -180,7 +205,7 @@ fn draw_chunk<F: Real>(
     parameters: &[&[F]],
     start: usize,
     values: &mut [F],
-) {
+) -> bool {
     let count = values.len();
     let mut same: SmallVec<[[F; CHUNK]; 2]> = parameters.iter().map(|_| [F::ZERO; CHUNK]).collect();
     let own: SmallVec<[&[F]; 2]> =
@@ -196,7 +221,7 @@ fn draw_chunk<F: Real>(
     let mut open: SmallVec<[u16; CHUNK]> = SmallVec::new();
     open.extend((0..count).filter(|&at| rejected[at]).map(|at| at as u16));
     let mut number = 1;
-    while !open.is_empty() {
+    while !open.is_empty() && number < MOST {
         let key = key.of_attempt(number);
         let mut kept = 0;
         for first in (0..open.len()).step_by(FEW) {
@@ -237,14 +262,22 @@ fn draw_chunk<F: Real>(
         open.truncate(kept);
         number += 1;
     }
+    open.is_empty()
 }
 
 /// Draws one element from a random generator, for sources of noise without addresses.
-pub fn draw_element<F: Real>(sampler: &dyn Sampler<F>, parameters: &[F], generator: &mut ChaCha8Rng) -> F {
+///
+/// # Errors
+/// A message, if a sampler has rejected 2¹⁷ attempts.
+pub fn draw_element<F: Real>(
+    sampler: &dyn Sampler<F>,
+    parameters: &[F],
+    generator: &mut ChaCha8Rng,
+) -> Result<F, String> {
     let mut word = || u128::from(generator.next_u64());
     let key = Key::new(word() as u64, word() as u64, word() << 64 | word());
     let own: SmallVec<[&[F]; 3]> = parameters.iter().map(std::slice::from_ref).collect();
-    for number in 0.. {
+    for number in 0..MOST {
         let mut row = [[F::ZERO; random::ROW]];
         key.rows(&[number as u64], &mut row);
         let (mut value, mut rejected) = ([F::ZERO], [true]);
@@ -256,8 +289,8 @@ pub fn draw_element<F: Real>(sampler: &dyn Sampler<F>, parameters: &[F], generat
             rejected: &mut rejected,
         });
         if !rejected[0] {
-            return value[0];
+            return Ok(value[0]);
         }
     }
-    F::NAN
+    Err(never_accepted(sampler))
 }

@@ -258,7 +258,7 @@ impl<F: Real> Tape<F> {
         wrt.iter().filter(|var| var.id.index() < end).for_each(|var| keep[var.id.index()] = true);
         let mut sliced: HashMap<Id, Option<SliceAdjoints>> = HashMap::new();
         for index in (0..end).rev() {
-            let value = Var { tape: self, id: Id(index as u32) };
+            let value = Var { tape: self, id: self.inner.borrow().id(index) };
             if let Some(slices) = sliced.remove(&value.id).flatten() {
                 self.begin_rule(value.id);
                 let joined = Adjoint::plain(slices.joined(value).id);
@@ -346,7 +346,7 @@ impl Holds {
                 if *count == 0
                     && let Some(scratch) = &mut tape.inner.borrow_mut().scratch
                 {
-                    scratch.created.push(id.0);
+                    scratch.created.push(id.position);
                 }
             }
         }
@@ -363,7 +363,7 @@ impl Holds {
             if self.counts.get(slot).copied().unwrap_or(0) == 0 {
                 let node = &mut inner.nodes[index as usize];
                 inner.memory.live -= node.own_bytes();
-                node.owns = false;
+                (node.owns, node.stamp) = (false, 0);
                 let spent = std::mem::replace(&mut node.value, inner.placeholder.clone());
                 if node.pooled {
                     tape.pool.recycle(spent);

@@ -85,14 +85,16 @@ pub enum TapeError {
     },
     /// A result that would exceed the memory limit.
     #[error(
-        "{op}: the result needs {elements} elements{plates}, which are {bytes} bytes in addition to the {live} bytes \
-         on the tape, and the limit is {limit} ({at}); use fewer samples or states, let nodes share a plate of \
+        "{op}{shapes}: the result needs {elements} elements{plates}, which are {bytes} bytes in addition to the {live} \
+         bytes on the tape, and the limit is {limit} ({at}); use fewer samples or states, let nodes share a plate of \
          samples, use a method that draws one value, use a smaller batch, or raise the limit with \
          set_memory_limit(bytes)"
     )]
     Memory {
         /// The operation.
         op: String,
+        /// The event shapes of its operands, or its own if it has none, in words.
+        shapes: String,
         /// The number of elements of the result.
         elements: usize,
         /// The plates of the result with their sizes, in words; empty if there are none.

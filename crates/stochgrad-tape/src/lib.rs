@@ -66,7 +66,7 @@ pub use attempt::{Attempt, DrawKey, draw_element, draw_elements};
 pub use error::{TapeError, TapeResult};
 pub use id::{HostRead, Id};
 pub use noise::NoiseLayout;
-pub use noise_source::{Fill, NoiseScheme, NoiseSeed};
+pub use noise_source::{NoiseScheme, NoiseSeed};
 pub use op::special::{self, Special};
 pub use op::{Axes, Degree, DetachReason, Op, PlateReduction, Smoothness};
 pub use operators::Number;

@@ -69,7 +69,7 @@ impl<F: Real> Tape<F> {
         let comparison = matches!(
             condition.op(),
             Some(
-                Op::Map(Map::Step | Map::Within(..) | Map::IsNan)
+                Op::Map(Map::Step | Map::Within(..) | Map::Outside(..) | Map::IsNan)
                     | Op::Zip(
                         Zip::Greater
                             | Zip::GreaterEqual

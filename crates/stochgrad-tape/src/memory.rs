@@ -12,12 +12,12 @@ use crate::op::{Op, PlateReduction};
 use crate::plate::{Plate, Plates, merge};
 use crate::tape::{Inner, Tape};
 use std::panic::Location;
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, machine_memory};
 
 impl<F: Real> Tape<F> {
     /// Sets the number of bytes that the recorded values may take. An operation whose result would exceed it is an
     /// error, and nothing is allocated. The default is the memory of the machine, or of the control group that the
-    /// process runs in.
+    /// process runs in; see [`machine_memory`].
     ///
     /// ```
     /// use stochgrad_tape::{PlateKind, Tape};
@@ -53,11 +53,34 @@ impl<F: Real> Tape<F> {
         self.own_plates(plates, at)?;
         let inner = &mut *self.inner.borrow_mut();
         let at = inner.located.unwrap_or(at);
-        let elements = inner.members(plates).saturating_mul(event);
+        let elements = inner.stretched(plates).saturating_mul(event);
         if self.has_room(inner, elements) {
             Ok(())
         } else {
-            Err(inner.out_of_memory::<F>(what.into(), plates, elements, at))
+            Err(inner.out_of_memory::<F>(what.into(), String::new(), plates, elements, at))
+        }
+    }
+
+    /// Checks that there is enough memory to record the operations from position `from` on as many times again. Call it
+    /// in a loop whose number of repetitions is given from outside, after a representative one. Unlike the other
+    /// checks, this one counts the operations themselves, too.
+    ///
+    /// # Errors
+    /// If they would exceed the [limit](Self::set_memory_limit).
+    #[track_caller]
+    pub fn check_repetitions(&self, from: usize, repetitions: usize) -> TapeResult<()> {
+        let at = Location::caller();
+        let inner = &mut *self.inner.borrow_mut();
+        let recorded = inner.nodes.get(from..).unwrap_or_default();
+        // Host code keeps at least a handle for each repetition.
+        let each: usize =
+            recorded.iter().map(|node| size_of::<Node<F>>() + node.own_bytes()).sum::<usize>() + size_of::<Id>();
+        let elements = each.saturating_mul(repetitions) / size_of::<F>();
+        let op = format!("{repetitions} repetitions of {} operations", recorded.len());
+        if self.has_room(inner, elements) {
+            Ok(())
+        } else {
+            Err(inner.out_of_memory::<F>(op, String::new(), &[], elements, inner.located.unwrap_or(at)))
         }
     }
 
@@ -91,25 +114,33 @@ impl<F: Real> Tape<F> {
             merge(&mut plates, own);
         }
         let at = inner.located.unwrap_or(at);
-        Err(inner.out_of_memory::<F>(op.to_string(), &plates, elements, at))
+        Err(inner.out_of_memory::<F>(op.to_string(), inner.shapes_in_words(op, inputs), &plates, elements, at))
     }
 }
 
 impl<F: Real> Inner<F> {
     /// The number of combinations of the members of some plates.
     pub(crate) fn members(&self, plates: &[Plate]) -> usize {
-        plates.iter().fold(1, |product: usize, plate| product.saturating_mul(self.plates[plate.index as usize].size))
+        plates.iter().fold(1, |product: usize, &plate| product.saturating_mul(self.plate_size(plate)))
+    }
+
+    /// The same for an estimate of memory, where a plate without members counts as one with a member: the shape of a
+    /// result without elements must not overflow either.
+    fn stretched(&self, plates: &[Plate]) -> usize {
+        plates.iter().fold(1, |product: usize, &plate| product.saturating_mul(self.plate_size(plate).max(1)))
     }
 
     fn out_of_memory<T>(
         &self,
         op: String,
+        shapes: String,
         plates: &[Plate],
         elements: usize,
         at: &'static Location<'static>,
     ) -> TapeError {
         TapeError::Memory {
             op,
+            shapes,
             elements,
             plates: self.words(plates),
             bytes: elements.saturating_mul(size_of::<T>()),
@@ -117,6 +148,15 @@ impl<F: Real> Inner<F> {
             limit: self.memory.limit.unwrap_or(usize::MAX),
             at,
         }
+    }
+
+    /// The shapes that decide how large a result is.
+    fn shapes_in_words(&self, op: &Op, inputs: &[Id]) -> String {
+        if let Op::Noise { event, .. } | Op::Draw { event, .. } = op {
+            return format!(" of event shape {event}");
+        }
+        let shapes: Vec<String> = inputs.iter().map(|id| self.nodes[id.index()].event().to_string()).collect();
+        if shapes.is_empty() { String::new() } else { format!(" of event shapes {}", shapes.join(", ")) }
     }
 
     fn joint_plates(&self, op: &Op, inputs: &[Id]) -> Plates {
@@ -133,67 +173,90 @@ impl<F: Real> Inner<F> {
     /// An upper bound of the number of elements of the result, or of an intermediate value, if that is larger.
     fn result_elements(&self, op: &Op, inputs: &[Id]) -> usize {
         match op {
-            Op::Noise { plates, event, .. } => return self.members(plates).saturating_mul(event.numel()),
+            Op::Noise { plates, event, .. } => return self.stretched(plates).saturating_mul(stretch(event)),
             Op::Draw { plates, event, .. } => {
                 let mut all = plates.clone();
                 merge(&mut all, &self.joint_plates(op, inputs));
-                return self.members(&all).saturating_mul(event.numel());
+                return self.stretched(&all).saturating_mul(stretch(event));
             }
             Op::Slot(number) => return self.slots[*number as usize].shape().numel(),
             _ => {}
         }
         let node = |input: usize| &self.nodes[inputs[input].index()];
         let first = node(0);
-        let len = first.value.len();
+        let len = match first.value.len() {
+            0 => stretch(first.value.shape()),
+            len => len,
+        };
         let event =
             |node: &Node<F>, axis: usize| node.value.shape().get(node.plates.len() + axis).copied().unwrap_or(1);
-        let resized = |axis: usize, to: usize| (len / event(first, axis).max(1)).saturating_mul(to);
+        // The product of the sizes of all axes of the first operand except some event axes, which may have size 0.
+        let without = |axes: &[usize]| {
+            let lead = first.plates.len();
+            let kept =
+                first.value.shape().iter().enumerate().filter(|(at, _)| *at < lead || !axes.contains(&(at - lead)));
+            kept.fold(1, |product: usize, (_, &size)| product.saturating_mul(size.max(1)))
+        };
+        let resized = |axis: usize, to: usize| without(&[axis]).saturating_mul(to);
         match op {
             Op::Zip(_) | Op::Special(_) | Op::Select | Op::StraightThrough | Op::Custom(_) => {
                 self.broadcast_elements(inputs)
             }
             Op::PlateReduce(_, PlateReduction::Weighted) => self.broadcast_elements(inputs),
             // Their results share the buffer of the operand.
-            Op::Reshape(_) | Op::Detach(_) | Op::Sample(_) => 0,
-            Op::Reduce(_, axes) | Op::SumOut(_, axes) => {
-                axes.iter().fold(len, |len, &axis| len / event(first, axis).max(1))
+            Op::Reshape(event) => {
+                if event.checked_numel().is_some() {
+                    0
+                } else {
+                    usize::MAX
+                }
+            }
+            Op::Detach(_) | Op::Sample(_) => 0,
+            // An axis of size 0 may be removed before others, which are then repeated for a moment.
+            Op::Reduce(..) | Op::SumOut(..) if first.value.is_empty() => len,
+            Op::Reduce(_, axes) => axes.iter().fold(len, |len, &axis| len / event(first, axis).max(1)),
+            Op::Argmax(axis) => without(&[*axis]),
+            Op::SumOut(plates, axes) => {
+                axes.iter().fold(len, |len, &axis| len / event(first, axis).max(1)) / self.stretched(plates).max(1)
             }
             Op::PlateReduce(plate, _) | Op::PlateMember(plate, _) if first.plates.contains(plate) => {
-                len / self.members(&[*plate]).max(1)
+                let kept: Plates = first.plates.iter().copied().filter(|other| other != plate).collect();
+                self.stretched(&kept).saturating_mul(self.event_elements(first))
             }
             Op::Slice { axis, len, .. } => resized(*axis, *len),
             Op::Expand(wider, event) => {
                 let missing: Plates = wider.iter().copied().filter(|plate| !first.plates.contains(plate)).collect();
-                let plates = self.members(&first.plates).saturating_mul(self.members(&missing));
-                plates.saturating_mul(event.numel())
+                let plates = self.stretched(&first.plates).saturating_mul(self.stretched(&missing));
+                plates.saturating_mul(stretch(event))
             }
-            Op::PlateScatter(plate, _) => len.saturating_mul(self.members(&[*plate])),
+            Op::PlateScatter(plate, _) => len.saturating_mul(self.stretched(&[*plate])),
             Op::PadInto { axis, full, .. } => resized(*axis, *full),
             Op::IndexSelect(axis, indices) => resized(*axis, indices.len()),
             Op::IndexAdd(axis, _, to) => resized(*axis, *to),
-            Op::OneHot(classes) => len.saturating_mul(*classes),
+            Op::OneHot(classes) => len.saturating_mul((*classes).max(1)),
             Op::Concat(_) => {
-                let plates = self.members(&self.joint_plates(op, inputs));
+                let plates = self.stretched(&self.joint_plates(op, inputs));
                 let events = inputs.iter().map(|id| self.event_elements(&self.nodes[id.index()]));
                 plates.saturating_mul(events.fold(0, usize::saturating_add))
             }
             Op::Categories => self
                 .broadcast_elements(&inputs[1..])
-                .max(self.members(&self.joint_plates(op, inputs)).saturating_mul(self.event_elements(node(1)))),
+                .max(self.stretched(&self.joint_plates(op, inputs)).saturating_mul(self.event_elements(node(1)))),
             Op::Gather(_) => {
-                let plates = self.members(&self.joint_plates(op, inputs));
+                let plates = self.stretched(&self.joint_plates(op, inputs));
                 plates.saturating_mul(self.event_elements(first).max(self.event_elements(node(1))))
             }
             Op::ScatterAdd(axis, to) => {
-                let plates = self.members(&self.joint_plates(op, inputs));
-                let along = (self.event_elements(first) / event(first, *axis).max(1)).saturating_mul(*to);
-                plates.saturating_mul(along)
+                let plates = self.stretched(&self.joint_plates(op, inputs));
+                let events = first.event();
+                let sizes = events.iter().enumerate().filter(|(at, _)| at != axis).map(|(_, &size)| size);
+                sizes.fold(plates.saturating_mul((*to).max(1)), |product, size| product.saturating_mul(size.max(1)))
             }
-            Op::Dot => self.members(&self.joint_plates(op, inputs)),
+            Op::Dot => self.stretched(&self.joint_plates(op, inputs)),
             Op::DotOver(removed) => {
                 let plates = self.joint_plates(op, inputs);
                 let kept: Plates = plates.into_iter().filter(|plate| !removed.contains(plate)).collect();
-                self.members(&kept).saturating_mul(self.event_elements(node(1)))
+                self.stretched(&kept).saturating_mul(self.event_elements(node(1)))
             }
             Op::Matmul { transpose_left, transpose_right } => {
                 let (left, right) = (first.value.shape(), node(1).value.shape());
@@ -209,10 +272,11 @@ impl<F: Real> Inner<F> {
                     (_, false) => right[right.len() - 1],
                 };
                 let lead = |input: usize| {
-                    let matrix = node(input).value.shape().iter().rev().take(rank(input).min(2)).product::<usize>();
+                    let matrix = node(input).value.shape().iter().rev().take(rank(input).min(2));
+                    let matrix = matrix.fold(1, |product: usize, &size| product.saturating_mul(size.max(1)));
                     self.event_elements(node(input)) / matrix.max(1)
                 };
-                let plates = self.members(&self.joint_plates(op, inputs));
+                let plates = self.stretched(&self.joint_plates(op, inputs));
                 plates
                     .saturating_mul(lead(0).max(1))
                     .saturating_mul(lead(1).max(1))
@@ -222,13 +286,13 @@ impl<F: Real> Inner<F> {
             Op::MatmulLeading => {
                 let last = |node: &Node<F>| node.value.shape().last().copied().unwrap_or(1);
                 let lead = |node: &Node<F>| self.event_elements(node) / last(node).max(1);
-                let members = self.members(&self.joint_plates(op, inputs));
+                let members = self.stretched(&self.joint_plates(op, inputs));
                 let rows = members.saturating_mul(lead(first).max(lead(node(1))));
                 let widest = last(first).max(last(node(1)));
                 rows.saturating_mul(widest).max(last(first).saturating_mul(last(node(1))))
             }
             Op::TriangularSolve { .. } => {
-                let members = self.members(&self.joint_plates(op, inputs));
+                let members = self.stretched(&self.joint_plates(op, inputs));
                 members.saturating_mul(self.event_elements(first).max(self.event_elements(node(1))))
             }
             _ => len,
@@ -236,7 +300,7 @@ impl<F: Real> Inner<F> {
     }
 
     fn event_elements(&self, node: &Node<F>) -> usize {
-        node.value.shape()[node.plates.len()..].iter().product()
+        stretch(&node.value.shape()[node.plates.len()..])
     }
 
     /// The number of elements of the shape that some values broadcast to.
@@ -268,20 +332,11 @@ impl<F: Real> Inner<F> {
             let sizes = inputs.iter().map(|id| own(node(id)));
             sizes.fold(1, |size, other| if size == 1 { other } else { size })
         };
-        (1..=rank).fold(self.members(&plates), |product, back| product.saturating_mul(size(back)))
+        (1..=rank).fold(self.stretched(&plates), |product, back| product.saturating_mul(size(back).max(1)))
     }
 }
 
-/// The memory of the machine in bytes, or the limit of the control group of this process, if that is lower. There is no
-/// limit where neither can be read.
-fn machine_memory() -> usize {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let machine = read("/proc/meminfo").and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)
-    });
-    let number = |path: &str| read(path)?.trim().parse::<usize>().ok();
-    let group =
-        ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].into_iter().find_map(number);
-    machine.unwrap_or(usize::MAX).min(group.unwrap_or(usize::MAX))
+/// The product of sizes, of which 0 counts as 1.
+fn stretch(sizes: &[usize]) -> usize {
+    sizes.iter().fold(1, |product: usize, &size| product.saturating_mul(size.max(1)))
 }

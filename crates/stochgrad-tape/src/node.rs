@@ -21,6 +21,8 @@ pub(crate) struct Node<F: Real> {
     /// The stochastic sites that this value depends on.
     pub(crate) ancestors: SetId,
     pub(crate) location: &'static Location<'static>,
+    /// The stamp of its [`Id`].
+    pub(crate) stamp: u32,
     /// The value whose derivative rule recorded this node, if any.
     pub(crate) rule_of: Id,
     /// Whether a derivative of the value reaches a trainable leaf.
@@ -28,6 +30,11 @@ pub(crate) struct Node<F: Real> {
 }
 
 impl<F: Real> Node<F> {
+    /// The handle to this node, which has the given position.
+    pub(crate) fn id(&self, position: usize) -> Id {
+        Id { position: position as u32, stamp: self.stamp }
+    }
+
     /// The shape of the value without its plate axes.
     pub(crate) fn event(&self) -> Shape {
         Shape::from(&self.value.shape()[self.plates.len()..])

@@ -6,14 +6,14 @@
 
 use crate::error::TapeError;
 use crate::id::Inputs;
-use crate::noise_source::{Fill, NoiseScheme, NoiseSeed};
+use crate::noise_source::{NoiseScheme, NoiseSeed};
 use crate::op::Op;
 use crate::plate::{Plate, PlateKind, Plates};
 use crate::tape::Tape;
 use crate::var::Var;
 use smallvec::SmallVec;
 use std::panic::Location;
-use stochgrad_tensor::random::{self, Key};
+use stochgrad_tensor::random::{self, Fill, Key};
 use stochgrad_tensor::sampling_scheme::{self, SamplingScheme};
 use stochgrad_tensor::{Pool, Real, Shape, Tensor, instantiated};
 
@@ -67,7 +67,8 @@ impl NoiseLayout {
             for (axis, kind) in axes.iter_mut().zip(&kinds).rev() {
                 if kind.has_own_noise() && (*kind == PlateKind::Data) == data {
                     axis.stride = stride;
-                    stride *= axis.size as u64;
+                    // Addresses are numbers modulo 2^64.
+                    stride = stride.wrapping_mul(axis.size as u64);
                 }
             }
         }
@@ -81,7 +82,7 @@ impl NoiseLayout {
 
     /// The number of elements.
     pub fn len(&self) -> usize {
-        self.axes.iter().map(|axis| axis.size).product::<usize>() * self.event
+        self.axes.iter().fold(self.event, |product, axis| product.saturating_mul(axis.size))
     }
 
     /// Whether there are no elements.
@@ -94,7 +95,7 @@ impl NoiseLayout {
         let mut rest = element / self.event.max(1);
         let mut index = (element % self.event.max(1)) as u64;
         for axis in self.axes.iter().rev() {
-            index += (axis.offset + (rest % axis.size) as u64) * axis.stride;
+            index = index.wrapping_add(axis.offset.wrapping_add((rest % axis.size) as u64).wrapping_mul(axis.stride));
             rest /= axis.size;
         }
         index
@@ -114,7 +115,7 @@ impl NoiseLayout {
             if axis.stride != run as u64 {
                 break;
             }
-            run *= axis.size;
+            run = run.saturating_mul(axis.size);
         }
         run.max(1)
     }
@@ -128,19 +129,12 @@ impl NoiseLayout {
 /// The noise of a layout under a key.
 pub(crate) fn filled<F: Real>(pool: &Pool<F>, key: &Key, fill: Fill, layout: &NoiseLayout, shape: Shape) -> Tensor<F> {
     if let Some(start) = layout.consecutive() {
-        return match fill {
-            Fill::Uniform => random::uniform(pool, key, start, shape),
-            Fill::Normal => random::normal(pool, key, start, shape),
-        };
+        return random::noise(pool, key, fill, start, shape);
     }
     let mut out = pool.take(shape);
     let run = layout.run();
     for (index, chunk) in out.make_mut().chunks_mut(run).enumerate() {
-        let start = layout.index(index * run);
-        match fill {
-            Fill::Uniform => key.uniform(start, chunk),
-            Fill::Normal => key.normal(start, chunk),
-        }
+        key.fill(fill, layout.index(index * run), chunk);
     }
     out
 }
@@ -165,7 +159,7 @@ pub(crate) fn filled_by_scheme<F: Real>(
         let shape = resized.clone().map(|(size, ..)| size).chain(event.iter().copied()).collect();
         filled(pool, key, fill, &NoiseLayout::of(resized, event.numel()), shape)
     };
-    let base = if fill == Fill::Normal && scheme.is_mirroring() { Fill::Normal } else { Fill::Uniform };
+    let base = if fill == Fill::Normal && scheme.is_mirroring() { Fill::Normal } else { Fill::Folded };
     let base = drawn(key, base, scheme.numbers(members));
     let choices = match scheme.choices(members) {
         0 => None,
@@ -175,7 +169,7 @@ pub(crate) fn filled_by_scheme<F: Real>(
     let entries = |plates: &[(usize, PlateKind, u64)]| plates.iter().map(|(size, ..)| size).product::<usize>();
     let sizes = [entries(&plates[..at]), members, entries(&plates[at + 1..]) * event.numel()];
     let numbers = [base.as_slice(), choices.as_ref().map_or(&[][..], Tensor::as_slice)];
-    sampling_scheme::arrange(scheme, fill == Fill::Normal, sizes, event.numel(), numbers, out.make_mut());
+    sampling_scheme::arrange(scheme, fill, sizes, event.numel(), numbers, out.make_mut());
     pool.recycle(base);
     choices.into_iter().for_each(|choices| pool.recycle(choices));
     out

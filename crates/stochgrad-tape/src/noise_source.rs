@@ -1,16 +1,7 @@
-//! The distribution, the seed and the sampling scheme of noise.
+//! The seed and the sampling scheme of noise.
 
 use crate::plate::Plate;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
-
-/// The distribution of some noise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fill {
-    /// Uniform values in the open interval (0, 1).
-    Uniform,
-    /// Standard normal values.
-    Normal,
-}
 
 /// The seed and the step of an optimisation. Together with the addresses, they determine all noise of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

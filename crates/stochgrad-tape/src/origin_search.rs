@@ -13,6 +13,7 @@ use crate::tape::{Inner, Tape};
 use crate::var::Var;
 use smallvec::SmallVec;
 use std::panic::Location;
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Tensor};
 
@@ -97,7 +98,9 @@ impl<F: Real> Inner<F> {
         is_constant
             && match self.nodes[node.inputs[0].index()].op {
                 Op::Custom(_) => true,
-                Op::Zip(_) => operand.value.as_slice().iter().all(|&x| x == F::NEG_INFINITY),
+                Op::Zip(_) | Op::Map(Map::Outside(..)) => {
+                    operand.value.as_slice().iter().all(|&x| x == F::NEG_INFINITY)
+                }
                 _ => false,
             }
     }

@@ -99,6 +99,20 @@ pub trait Primitive<F: Real>: Send + Sync {
     /// input.
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>>;
 
+    /// As [`gradient`](Self::gradient), where `wanted` states for each input whether its adjoint is used: whether the
+    /// gradient is taken with respect to something that the input depends on. Override this only for a value that has
+    /// two descriptions, of which one carries the derivative; adjoints that are not wanted are dropped anyway.
+    fn wanted_gradient<'t>(
+        &self,
+        inputs: &[Var<'t, F>],
+        output: Var<'t, F>,
+        adjoint: Var<'t, F>,
+        wanted: &[bool],
+    ) -> Vec<Option<Var<'t, F>>> {
+        let _ = wanted;
+        self.gradient(inputs, output, adjoint)
+    }
+
     /// How the value depends on the given input. No derivative flows to inputs that are `Constant` or `Jump`, whatever
     /// [`gradient`](Self::gradient) returns for them.
     fn smoothness(&self, input: usize) -> Smoothness {

@@ -1,6 +1,6 @@
 //! Recording parts of a tape again with other inputs.
 
-use crate::error::TapeResult;
+use crate::error::{TapeError, TapeResult};
 use crate::id::{Id, Inputs};
 use crate::node::Node;
 use crate::op::{Degree, Op, Smoothness};
@@ -10,6 +10,7 @@ use crate::sets::SetId;
 use crate::tape::Tape;
 use crate::var::Var;
 use std::collections::HashMap;
+use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_tensor::Real;
 
@@ -47,7 +48,7 @@ impl<F: Real> Tape<F> {
     pub fn rerecord<'t>(&'t self, var: Var<'t, F>, map: &IdMap) -> Var<'t, F> {
         let (op, inputs, location) = {
             let inner = self.inner.borrow();
-            let Some(node) = inner.nodes.get(var.id.index()) else {
+            let Some(node) = inner.node(var.id) else {
                 return var;
             };
             if !node.inputs.iter().any(|&id| map.changes(id)) {
@@ -59,9 +60,13 @@ impl<F: Real> Tape<F> {
         Var { tape: self, id: self.apply(op, &inputs, location) }
     }
 
-    /// The values recorded after `from` and before position `end` that depend on it, in the order of recording.
+    /// The values recorded after `from` and before position `end` that depend on it, in the order of recording. There
+    /// are none if the tape has no such position.
     pub fn cone(&self, from: Id, end: usize) -> Vec<Id> {
         let inner = self.inner.borrow();
+        if inner.node(from).is_none() {
+            return Vec::new();
+        }
         let (start, end) = (from.index(), end.min(inner.nodes.len()));
         let mut reached = vec![false; end.saturating_sub(start)];
         let mut cone = Vec::new();
@@ -71,7 +76,7 @@ impl<F: Real> Tape<F> {
         for index in start + 1..end {
             if inner.nodes[index].inputs.iter().any(|id| id.index() >= start && reached[id.index() - start]) {
                 reached[index - start] = true;
-                cone.push(Id(index as u32));
+                cone.push(inner.id(index));
             }
         }
         cone
@@ -132,9 +137,9 @@ impl<F: Real> Tape<F> {
     /// Calls `show` for the operations before position `end`, the last one first. `show` must not record anything.
     pub fn visit_backwards(&self, end: usize, show: &mut dyn FnMut(Visit<'_, F>)) {
         let inner = self.inner.borrow();
-        for (index, node) in inner.nodes[..end].iter().enumerate().rev() {
+        for (index, node) in inner.nodes[..end.min(inner.nodes.len())].iter().enumerate().rev() {
             show(Visit {
-                id: Id(index as u32),
+                id: inner.id(index),
                 op: &node.op,
                 inputs: &node.inputs,
                 plates: &node.plates,
@@ -147,9 +152,9 @@ impl<F: Real> Tape<F> {
     /// Calls `show` for the operations before position `end`, the first one first. `show` must not record anything.
     pub fn visit(&self, end: usize, show: &mut dyn FnMut(Visit<'_, F>)) {
         let inner = self.inner.borrow();
-        for (index, node) in inner.nodes[..end].iter().enumerate() {
+        for (index, node) in inner.nodes[..end.min(inner.nodes.len())].iter().enumerate() {
             show(Visit {
-                id: Id(index as u32),
+                id: inner.id(index),
                 op: &node.op,
                 inputs: &node.inputs,
                 plates: &node.plates,
@@ -165,6 +170,9 @@ impl<F: Real> Tape<F> {
     /// If the tape has no such position.
     #[track_caller]
     pub fn var_at(&self, index: usize) -> TapeResult<Var<'_, F>> {
-        self.var(Id(index.min(u32::MAX as usize) as u32))
+        let known = self.inner.borrow().nodes.get(index).map(|node| node.id(index));
+        let id =
+            known.ok_or_else(|| TapeError::Foreign { what: format!("position {index}"), at: Location::caller() })?;
+        Ok(Var { tape: self, id })
     }
 }

@@ -6,6 +6,7 @@ use crate::id::Inputs;
 use crate::noise::NoiseLayout;
 use crate::noise_source::NoiseSeed;
 use crate::op::Op;
+use crate::op::fault::Fault;
 use crate::plate::{Plate, Plates, merge};
 use crate::tape::{Inner, Tape};
 use crate::var::Var;
@@ -23,7 +24,7 @@ pub trait Sampler<F: Real>: Send + Sync {
     /// Makes an attempt at each of some elements, up to [`Attempt::LARGEST`]: writes the proposed
     /// [`values`](Attempt::values), and says which of them are [`rejected`](Attempt::rejected). The result for an
     /// element must depend on its parameters, its noise and the number of the attempt only. Parameters outside the
-    /// domain of the distribution must give NaN, accepted, since rejected elements are attempted again without end.
+    /// domain of the distribution must give NaN, accepted: an element that is rejected 2¹⁷ times is an error.
     fn attempt(&self, attempt: &mut Attempt<'_, F>);
 }
 
@@ -117,7 +118,7 @@ impl<F: Real> Inner<F> {
         (sampler, address): (u32, u128),
         (plates, event): (&Plates, &Shape),
         inputs: &[crate::id::Id],
-    ) -> (Tensor<F>, Plates) {
+    ) -> Result<(Tensor<F>, Plates), Fault> {
         let mut all = plates.clone();
         inputs.iter().for_each(|id| merge(&mut all, &self.nodes[id.index()].plates));
         let shape = self.full_shape(&all, event);
@@ -139,11 +140,14 @@ impl<F: Real> Inner<F> {
         let seed = self.noise.unwrap_or_default();
         let key = DrawKey::new(seed.seed, seed.step, address);
         let mut out = pool.take(shape);
-        {
+        let drawn = {
             let views: SmallVec<[&[F]; 3]> = parameters.iter().map(|(value, _)| value.as_slice()).collect();
-            draw_elements(pool, &*self.samplers[sampler as usize], &key, &layout, &views, out.make_mut());
-        }
+            draw_elements(pool, &*self.samplers[sampler as usize], &key, &layout, &views, out.make_mut())
+        };
         parameters.into_iter().filter(|(_, pooled)| *pooled).for_each(|(value, _)| pool.recycle(value));
-        (out, all)
+        match drawn {
+            Ok(()) => Ok((out, all)),
+            Err(problem) => Err(Fault::Operand { problem, shape: event.clone(), plates: self.words(&all) }),
+        }
     }
 }

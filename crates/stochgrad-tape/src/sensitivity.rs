@@ -1,7 +1,6 @@
 //! Whether a derivative flows through some elements of a value.
 
 use crate::error::TapeResult;
-use crate::id::Id;
 use crate::op::Op;
 use crate::replay::IdMap;
 use crate::tape::Tape;
@@ -123,7 +122,7 @@ impl<F: Real> Tape<F> {
         let mut pending = vec![value.id];
         let mut seen = HashSet::new();
         while let Some(id) = pending.pop() {
-            let Some(node) = inner.nodes.get(id.index()).filter(|node| node.trains) else { continue };
+            let Some(node) = inner.node(id).filter(|node| node.trains) else { continue };
             if !seen.insert(id) {
                 continue;
             }
@@ -137,7 +136,7 @@ impl<F: Real> Tape<F> {
                 }
             }
         }
-        (leaves, between.into_iter().map(|index| self.at(Id(index as u32))).collect())
+        (leaves, between.into_iter().map(|index| self.at(inner.id(index))).collect())
     }
 
     /// The trainable leaves that a derivative of a value reaches.

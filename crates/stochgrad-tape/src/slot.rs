@@ -26,8 +26,8 @@ use stochgrad_tensor::{Pool, Real, Shape, Tensor};
 /// let mut program = tape.compile(&[], &[before.recip() * 8.0, before + 1.0])?;
 /// for rate in [8.0, 4.0] {
 ///     program.run(Default::default())?;
-///     assert_eq!(program.output(0).as_slice(), &[rate]);
-///     steps.write(program.output(1).as_slice());
+///     assert_eq!(program.output(0)?.as_slice(), &[rate]);
+///     steps.write(program.output(1)?.as_slice());
 /// }
 /// assert_eq!(steps.values(), [3.0]);
 /// # Ok(())
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(program.slots().iter().map(Slot::name).collect::<Vec<_>>(), ["a"]);
         slot.write(&[3.0_f32, 0.5]);
         program.run(Default::default()).unwrap();
-        assert_eq!(program.output(0).as_slice(), [6.0, 1.0]);
+        assert_eq!(program.output(0).unwrap().as_slice(), [6.0, 1.0]);
         assert!(slot.is_written() && !other.is_written());
         slot.reset();
         assert_eq!(slot.values(), [1.0, 2.0]);

@@ -47,7 +47,7 @@ fn a_program_draws_what_a_recording_draws() -> TapeResult<()> {
         for step in 1..4 {
             program.set(0, &Tensor::from([0.3, 0.5, 0.9]))?;
             program.run(NoiseSeed { seed: 3, step })?;
-            assert_eq!(program.output(0), &record(&Tape::new(), step)?);
+            assert_eq!(program.output(0).unwrap(), &record(&Tape::new(), step)?);
         }
     }
     Ok(())
@@ -93,4 +93,11 @@ fn no_gradient_flows_through_a_draw_and_misfits_are_errors() -> TapeResult<()> {
     let message = wide.peek().unwrap_err().to_string();
     assert!(message.contains("attempts") && message.contains("[2, 3]"), "{message}");
     Ok(())
+}
+
+#[test]
+fn a_sampler_that_never_accepts_is_an_error() {
+    let tape = Tape::<f64>::new();
+    let error = draw(NoiseSeed::default(), tape.constant(1e-12), tape.constant(0.0), &[]).peek().unwrap_err();
+    assert!(error.to_string().contains("attempts") && error.to_string().contains("131072"), "{error}");
 }

@@ -2,7 +2,7 @@
 //! the user's source.
 
 use std::sync::Arc;
-use stochgrad_tape::{Plate, PlateKind, Primitive, PrimitiveInputs, Tape, TapeError, Var, Workspace};
+use stochgrad_tape::{Plate, PlateKind, Primitive, PrimitiveInputs, Tape, TapeError, TapeResult, Var, Workspace};
 use stochgrad_tensor::Tensor;
 
 fn samples(tape: &Tape<f64>, size: usize) -> Plate {
@@ -321,6 +321,66 @@ fn variables_that_were_dropped_are_refused() {
 }
 
 #[test]
+fn variables_whose_place_was_taken_are_refused() {
+    type Use = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> TapeResult<()>;
+    let uses: [(&str, Use); 19] = [
+        ("value", |_, y| y.value().map(drop)),
+        ("item", |_, y| y.item().map(drop)),
+        ("peek", |_, y| y.peek().map(drop)),
+        ("inspect", |_, y| y.inspect().map(drop)),
+        ("map", |_, y| y.exp().value().map(drop)),
+        ("zip", |x, y| (x + y).value().map(drop)),
+        ("zip, first", |x, y| (y * x).value().map(drop)),
+        ("select", |x, y| x.select(x, y).value().map(drop)),
+        ("reshape", |_, y| y.reshape([1]).value().map(drop)),
+        ("backward", |x, y| x.tape().backward(y, [x]).map(drop)),
+        ("backward with respect to it", |x, y| x.tape().backward(x, [y]).map(drop)),
+        ("grad", |x, y| x.tape().grad(y, [x]).map(drop)),
+        ("adjoint", |x, y| x.tape().vector_jacobian_product(x, y, &[x]).map(drop)),
+        ("direction", |x, y| x.tape().hessian_vector_product(x, &[x], &[y]).map(drop)),
+        ("input", |x, y| x.tape().compile(&[y], &[x]).map(drop)),
+        ("output", |x, y| x.tape().compile(&[x], &[y]).map(drop)),
+        ("position", |x, y| x.tape().var(y.id()).map(drop)),
+        ("derivative", |x, y| x.tape().has_derivative(y, &|_| true).map(drop)),
+        ("sample", |x, y| x.tape().sample(x.tape().new_site(), x, &[y]).value().map(drop)),
+    ];
+    for (name, use_it) in uses {
+        let tape = Tape::<f64>::new();
+        let x = tape.parameter(1.0);
+        let y = x.exp();
+        tape.truncate(1);
+        let other = x.sin();
+        assert_eq!(other.id().index(), y.id().index());
+        let result = use_it(x, y);
+        assert!(matches!(result, Err(TapeError::Foreign { .. })), "{name} gave {result:?}");
+        assert_eq!(other.id(), tape.var_at(1).unwrap().id());
+    }
+    let tape = Tape::<f64>::new();
+    let x = tape.parameter([1.0, 2.0]);
+    let y = x.exp();
+    tape.truncate(1);
+    let other = x.sin();
+    assert!(y.shape().is_empty() && y.op().is_none() && y.inputs().is_empty() && y.location().is_none());
+    assert!(tape.operation_name(y).is_none() && tape.cone(y.id(), 2).is_empty());
+    assert_eq!((other.shape().to_vec(), x.value().unwrap().to_vec()), (vec![2], vec![1.0, 2.0]));
+    // Removing nothing keeps every variable.
+    tape.truncate(2);
+    assert!(other.value().is_ok());
+}
+
+#[test]
+fn positions_of_other_tapes_and_of_earlier_steps_are_refused() {
+    let (first, second) = (Tape::<f64>::new(), Tape::<f64>::new());
+    let (x, _) = (first.parameter(1.0), second.parameter(2.0));
+    assert!(matches!(second.var(x.id()), Err(TapeError::Foreign { .. })));
+    let mut workspace = Workspace::<f64>::new();
+    let earlier = workspace.tape().parameter(1.0).id();
+    let tape = workspace.tape();
+    tape.parameter(2.0);
+    assert!(matches!(tape.var(earlier), Err(TapeError::Foreign { .. })));
+}
+
+#[test]
 fn a_cleared_workspace_has_forgotten_the_error() {
     let mut workspace = Workspace::<f64>::new();
     let tape = workspace.tape();
@@ -383,5 +443,23 @@ fn axes_of_size_0_work_where_they_have_a_meaning() {
             let [second] = tape.backward(gradient.square().sum(), [x]).unwrap();
             assert_eq!(second.shape()[..], [0, 3], "{name}");
         }
+    }
+}
+
+#[test]
+fn inputs_and_outputs_that_a_program_lacks_are_errors() {
+    let tape = Tape::<f64>::new();
+    let x = tape.parameter([1.0, 2.0]);
+    let mut program = tape.compile(&[x], &[x.exp()]).unwrap();
+    assert_eq!(program.input_shape(0).unwrap()[..], [2]);
+    assert!(program.output(0).is_ok() && program.require_finite(0..1).is_ok());
+    for message in [
+        program.input_shape(1).unwrap_err().to_string(),
+        program.input_shape(usize::MAX).unwrap_err().to_string(),
+        program.output(1).unwrap_err().to_string(),
+        program.output(usize::MAX).unwrap_err().to_string(),
+        program.require_finite(0..2).unwrap_err().to_string(),
+    ] {
+        assert!(message.contains("expected a number below 1") && message.contains("errors.rs"), "{message}");
     }
 }

@@ -12,7 +12,7 @@ fn slope(function: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>, x: &[f64]) -> 
     let mut program = tape.compile(&[x], &[recorded]).unwrap();
     program.set(0, &x.inspect().unwrap()).unwrap();
     program.run(Default::default()).unwrap();
-    assert_eq!(program.output(0), &plain);
+    assert_eq!(program.output(0).unwrap(), &plain);
     plain.to_vec()
 }
 

@@ -89,11 +89,11 @@ fn inputs_and_values_inside_of_a_pass_are_checked() -> TapeResult<()> {
     probability(&tape, inside);
     let mut program = tape.compile(&[x], &[y.sum()])?;
     assert_eq!(violation(&mut program, [0.1, 0.25]), None);
-    let expected = program.output(0).clone();
+    let expected = program.output(0).unwrap().clone();
     assert_eq!(violation(&mut program, [0.1, 1.5]), Some((1, 1.5)));
     assert_eq!(violation(&mut program, [0.5, 0.0]), Some((0, 1.5)));
     assert_eq!(violation(&mut program, [0.1, 0.25]), None);
-    assert_eq!(program.output(0), &expected);
+    assert_eq!(program.output(0).unwrap(), &expected);
     program.set_checks(false);
     assert_eq!(violation(&mut program, [0.5, 0.0]), None);
     Ok(())

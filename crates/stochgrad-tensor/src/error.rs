@@ -18,6 +18,18 @@ pub enum TensorError {
         /// The number of elements that were passed.
         found: usize,
     },
+    /// The tensor would take more memory than allowed.
+    #[error(
+        "expected a tensor of at most {limit} bytes, got shape {shape}, which takes {bytes} bytes; use smaller sizes"
+    )]
+    TooLarge {
+        /// The requested shape.
+        shape: Shape,
+        /// The number of bytes of that shape, or the largest one if there are more.
+        bytes: usize,
+        /// The largest number of bytes allowed.
+        limit: usize,
+    },
     /// The tensor does not have exactly one element.
     #[error("expected a tensor with exactly one element, got shape {shape}; reduce it first, or read it with `to_vec`")]
     NotScalar {

@@ -64,6 +64,7 @@ pub use kernels::von_mises_paths::von_mises_sample_derivatives;
 pub use kernels::{descent, elementwise, fused, layout, linalg, map, matmul, pair, reduce, zip};
 pub use real::Real;
 pub use sampling::{sampling_scheme, sobol};
+pub use storage::memory::{ASSUMED_MEMORY, machine_memory};
 pub use storage::pool::{Pool, PoolStatistics};
 pub use storage::shape::Shape;
 pub use storage::tensor::Tensor;

@@ -14,8 +14,12 @@ pub(crate) mod sealed {
         /// The number of 32-bit random words for one uniform value.
         const WORDS: usize;
 
-        /// A value in the open unit interval, from `WORDS` random words.
-        fn open_unit(words: &[u32]) -> Self;
+        /// A value in the open unit interval, from `WORDS` random words. With `mirrored`, the words are flipped first.
+        fn open_unit(words: &[u32], mirrored: bool) -> Self;
+
+        /// The distance of the value of `WORDS` random words to the nearer end of the unit interval, negative if that
+        /// is the upper end. Flipped words give the same with the opposite sign.
+        fn folded_unit(words: &[u32]) -> Self;
     }
 }
 
@@ -228,12 +232,28 @@ macro_rules! implement_real {
 implement_real!(f32);
 implement_real!(f64);
 
+/// 2⁻³², the share of a word of 32 bits.
+const SINGLE_UNIT: f32 = 1.0 / (1_u64 << 32) as f32;
+
+/// 2⁻⁶⁴, the share of a word of 64 bits.
+const DOUBLE_UNIT: f64 = SINGLE_UNIT as f64 * SINGLE_UNIT as f64;
+
 impl sealed::Element for f32 {
     const WORDS: usize = 1;
 
     #[inline]
-    fn open_unit(words: &[u32]) -> Self {
-        ((words[0] >> 9) as f32 + 0.5) * (1.0 / (1_u32 << 23) as f32)
+    fn open_unit(words: &[u32], mirrored: bool) -> Self {
+        let word = words[0] ^ if mirrored { u32::MAX } else { 0 };
+        // Without the bit below the 24 leading ones, the conversion rounds down.
+        ((word & !(word >> 24)) as f32 + 0.5) * SINGLE_UNIT
+    }
+
+    #[inline]
+    fn folded_unit(words: &[u32]) -> Self {
+        let word = words[0];
+        let distance = word ^ ((word as i32) >> 31) as u32;
+        let size = ((distance & !(distance >> 24)) as i32 as f32 + 0.5) * SINGLE_UNIT;
+        f32::from_bits(size.to_bits() | word & (1 << 31))
     }
 }
 
@@ -241,9 +261,17 @@ impl sealed::Element for f64 {
     const WORDS: usize = 2;
 
     #[inline]
-    fn open_unit(words: &[u32]) -> Self {
-        let bits = u64::from(words[0]) | u64::from(words[1]) << 32;
-        ((bits >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64)
+    fn open_unit(words: &[u32], mirrored: bool) -> Self {
+        let word = (u64::from(words[0]) | u64::from(words[1]) << 32) ^ if mirrored { u64::MAX } else { 0 };
+        ((word & !(word >> 53)) as f64 + 0.5) * DOUBLE_UNIT
+    }
+
+    #[inline]
+    fn folded_unit(words: &[u32]) -> Self {
+        let word = u64::from(words[0]) | u64::from(words[1]) << 32;
+        let distance = word ^ ((word as i64) >> 63) as u64;
+        let size = ((distance & !(distance >> 53)) as i64 as f64 + 0.5) * DOUBLE_UNIT;
+        f64::from_bits(size.to_bits() | word & (1 << 63))
     }
 }
 
@@ -274,13 +302,59 @@ mod tests {
 
     #[test]
     fn uniform_values_never_reach_the_ends() {
-        let ends = [
-            (f64::from(f32::open_unit(&[0])), f64::from(f32::open_unit(&[u32::MAX]))),
-            (f64::open_unit(&[0, 0]), f64::open_unit(&[u32::MAX, u32::MAX])),
-        ];
-        for (low, high) in ends {
-            assert!(low > 0.0 && high < 1.0);
-            assert_eq!(1.0 - high, low);
+        for (mirrored, low, high) in [(false, 0, u32::MAX), (true, u32::MAX, 0)] {
+            let single = [low, high].map(|word| f32::open_unit(&[word], mirrored));
+            assert_eq!(single, [2.0_f32.powi(-33), 1.0 - f32::EPSILON / 2.0]);
+            let double = [low, high].map(|word| f64::open_unit(&[word, word], mirrored));
+            assert_eq!(double, [2.0_f64.powi(-65), 1.0 - f64::EPSILON / 2.0]);
+        }
+        assert_eq!([0, u32::MAX].map(|word| f32::folded_unit(&[word])), [2.0_f32.powi(-33), -(2.0_f32.powi(-33))]);
+        let middle = [(1 << 31) - 1, 1 << 31].map(|word| f32::folded_unit(&[word]));
+        assert_eq!(middle, [0.5 - f32::EPSILON / 4.0, f32::EPSILON / 4.0 - 0.5]);
+    }
+
+    /// The number of words whose uniform value is below a threshold, by bisection.
+    fn words_below(threshold: f32, mirrored: bool) -> u64 {
+        let (mut low, mut high) = (0_u64, 1 << 32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let word = if mirrored { !(middle as u32) } else { middle as u32 };
+            if f32::open_unit(&[word], mirrored) < threshold { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    #[test]
+    fn the_frequency_of_every_event_is_right_to_one_word() {
+        let mut thresholds: Vec<f32> = vec![2.5e-8, 4e-8, 1.5e-7, 1e-6, 1e-4, 0.5, 1.0 - 1e-6];
+        thresholds.extend((0..400).map(|i| 0.93_f32.powi(i) * 0.997));
+        for p in thresholds {
+            for mirrored in [false, true] {
+                let (found, expected) = (words_below(p, mirrored), f64::from(p) * 2.0_f64.powi(32));
+                assert!((found as f64 - expected).abs() <= 1.0, "{p}: {found} words, {expected} expected");
+            }
+        }
+        assert_eq!(words_below(0.5, false), 1 << 31);
+    }
+
+    #[test]
+    fn values_are_monotone_and_folding_keeps_them() {
+        let words = (0..32).flat_map(|bit| [(1_u32 << bit) - 1, 1 << bit, (1 << bit) | 1, (1 << bit) | 0x155]);
+        let mut words: Vec<u32> = words.flat_map(|word| [word, !word]).collect();
+        words.sort_unstable();
+        let mut last = 0.0;
+        for word in words {
+            let (u, mirrored) = (f32::open_unit(&[word], false), f32::open_unit(&[word], true));
+            let folded = f32::folded_unit(&[word]);
+            assert!(u >= last && u > 0.0 && u < 1.0, "{word}: {u} after {last}");
+            assert_eq!(mirrored, f32::open_unit(&[!word], false));
+            assert_eq!(folded, -f32::folded_unit(&[!word]));
+            assert_eq!(folded.abs(), if word < 1 << 31 { u } else { mirrored });
+            assert_eq!(folded > 0.0, word < 1 << 31);
+            let (u, wide) = (f64::open_unit(&[0, word], false), f64::folded_unit(&[0, word]));
+            assert_eq!(wide, -f64::folded_unit(&[u32::MAX, !word]));
+            assert!((if wide > 0.0 { wide } else { 1.0 + wide } - u).abs() <= f64::EPSILON / 2.0, "{word}");
+            last = f32::open_unit(&[word], false);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! A compiled graph gives bitwise the same gradients, costs and states of methods as recording each step afresh.
 
 use std::sync::Arc;
-use stochgrad::distributions::{Exponential, Laplace, Uniform};
 use stochgrad::distributions::{
-    Family, HalfCauchy, HalfNormal, Id, Kumaraswamy, LogNormal, Maxwell, Pareto, Rayleigh, Relaxed, Reparameterized,
-    ScoreDifferentiable, TruncatedNormal, Weibull,
+    Bijector, Family, HalfCauchy, HalfNormal, Id, Kumaraswamy, LogNormal, Maxwell, Pareto, Rayleigh, Relaxed,
+    Reparameterized, ScoreDifferentiable, TransformedDistribution, TruncatedNormal, Weibull,
 };
+use stochgrad::distributions::{Exponential, Laplace, Uniform};
 use stochgrad::estimators::{Constant, MovingAverage, Temperature};
 use stochgrad::graph::CompiledGraph;
 use stochgrad::graph::{DynMethod, Gradients, GraphResult};
@@ -288,6 +288,30 @@ fn distributions_with_a_boundary() {
     positive::<Pareto<Id>>(by_path, |a, b| Pareto::new(a, b));
     positive::<Kumaraswamy<Id>>(by_path, |a, b| Kumaraswamy::new(a, b));
     positive::<TruncatedNormal<Id>>(by_path, |a, b| TruncatedNormal::new(a, b, 0.1, a + b));
+    positive::<TransformedDistribution<Normal<Id>, Bijector<Id>>>(by_path, |a, b| {
+        TransformedDistribution::new(Normal::new(a, b), Bijector::Softplus)
+    });
+    positive::<TransformedDistribution<Normal<Id>, Bijector<Id>>>(by_score, |a, b| {
+        TransformedDistribution::new(Normal::new(a, b), Bijector::Softplus)
+    });
+}
+
+/// Many of the samples round to an end of the interval, so that their log-probability needs the base value.
+#[test]
+fn samples_of_squashed_distributions() {
+    for path in [true, false] {
+        agrees::<f32>("squashed samples", || {
+            let method: DynMethod<f32, TransformedDistribution<Normal<Id>, Bijector<Id>>> =
+                if path { Arc::new(Pathwise::new().samples(8)) } else { Arc::new(ScoreFunction::new().samples(8)) };
+            Box::new(move |graph, values| {
+                let bias = graph.param("bias", &values.bias)?;
+                let map = Bijector::chain([Bijector::affine(bias.index(0, 0), 1.5), Bijector::Tanh]);
+                let policy = TransformedDistribution::new(Normal::new(bias * 0.4, 8.0), map);
+                let action = graph.sample("action", &policy, &method)?;
+                graph.cost("cost", (action.square() + policy.log_prob_each(action)).sum())
+            })
+        });
+    }
 }
 
 /// The exponential density of a normal variable with a given location, differentiated along its sample path.

@@ -391,3 +391,39 @@ fn errors_of_the_model_and_of_its_inputs_are_returned() {
     let message = step.run(&parameters, &Inputs::new(), SEED).unwrap_err().to_string();
     assert!(message.contains("\"free\"") && message.contains("record.param"), "{message}");
 }
+
+#[test]
+fn the_programs_that_ran_last_are_kept() {
+    let recordings = Cell::new(0);
+    let mut step = Step::new(|record: &Record<'_, '_, f64>| {
+        recordings.set(recordings.get() + 1);
+        let x = record.input("x")?;
+        record.output("sum", (x * record.param("slope")?).sum())?;
+        record.cost("loss", (x * record.param("slope")?).square().sum())
+    })
+    .keep_programs(3);
+    let parameters = slope();
+    let inputs = |length: usize| Inputs::new().value("x", Tensor::ones([length]));
+    // A new program is recorded, and checked with a second recording. A known one is checked with one at most.
+    let count = |step: &mut Step<'_, f64>, train: bool, length: usize| {
+        let before = recordings.get();
+        match train {
+            true => drop(step.run(&parameters, &inputs(length), Seed::new(1)).unwrap()),
+            false => drop(step.predict(&parameters, &inputs(length), Seed::new(1)).unwrap()),
+        }
+        recordings.get() >= before + 2
+    };
+    // The first training program stays, however many others follow.
+    assert!(count(&mut step, true, 1));
+    for length in 2..20 {
+        assert!(count(&mut step, false, length), "{length}");
+    }
+    let gradient = step.gradients().unwrap().get("slope").unwrap().item().unwrap();
+    assert!(!count(&mut step, false, 19) && !count(&mut step, false, 18));
+    assert!(count(&mut step, false, 17));
+    assert!(!count(&mut step, false, 18), "used later than 19, which was dropped");
+    assert_eq!(step.gradients().unwrap().get("slope").unwrap().item().unwrap(), gradient);
+    assert!(count(&mut step, true, 2));
+    assert!(!count(&mut step, false, 18) && count(&mut step, false, 17), "17 was used earlier than 18");
+    assert_eq!(step.gradients().unwrap().get("slope").unwrap().item().unwrap(), 2.0 * gradient);
+}

@@ -1,4 +1,5 @@
 use clap::{CommandFactory, Parser};
+use stochgrad_fuzzing::{Inputs, Outcome, command_line};
 
 use super::Arguments;
 use crate::latent::Latent;
@@ -146,4 +147,21 @@ fn unusable_values_are_refused_by_flag() {
         assert!(named.contains(flag), "{flags}: {error}");
         assert!(text.starts_with("expected ") && text.contains("; "), "{error}");
     }
+}
+
+#[test]
+fn command_lines_of_any_words_are_settings_or_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut counts = [0, 0];
+    for bytes in Inputs::new(Vec::new(), 5).take(3000) {
+        let outcome = command_line(&bytes, folder.path(), |words| {
+            let arguments = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
+            let settings = arguments.resolve().map_err(|error| error.to_string())?;
+            let again = Settings::from_json(&settings.to_json());
+            assert!(again.is_ok(), "settings that a checkpoint cannot hold: {settings:?}");
+            Ok::<(), String>(())
+        });
+        counts[usize::from(outcome == Outcome::Refused)] += 1;
+    }
+    assert!(counts[0] > 100 && counts[1] > 1000, "{counts:?}");
 }

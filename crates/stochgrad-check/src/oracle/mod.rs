@@ -108,6 +108,9 @@ impl Default for Oracle {
     }
 }
 
+/// The largest number of quadrature nodes.
+const MOST_NODES: usize = 1024;
+
 impl Oracle {
     /// At most 1 000 000 outcomes, 16 quadrature nodes, no time limit.
     pub fn new() -> Self {
@@ -128,10 +131,10 @@ impl Oracle {
         self
     }
 
-    /// The number of quadrature nodes for each continuous draw, at least 1. With n nodes, polynomials in a draw are
+    /// The number of quadrature nodes for each continuous draw, from 1 to 1024. With n nodes, polynomials in a draw are
     /// integrated exactly up to the degree 2n − 1.
     pub fn nodes(mut self, nodes: usize) -> Self {
-        self.nodes = nodes.max(1);
+        self.nodes = nodes;
         self
     }
 
@@ -373,12 +376,27 @@ impl Oracle {
         Ok(report)
     }
 
+    /// A source of noise that enumerates outcomes.
+    ///
+    /// # Errors
+    /// For a number of nodes outside its domain.
+    pub(crate) fn noise(&self) -> CheckResult<Rc<OracleNoise>> {
+        match self.nodes {
+            1..=MOST_NODES => Ok(Rc::new(OracleNoise::new(self.nodes))),
+            nodes => Err(CheckError::Setting {
+                setting: "the number of nodes",
+                expected: "from 1 to 1024",
+                found: nodes.to_string(),
+            }),
+        }
+    }
+
     /// The directions of a check, made for the parameters that the first outcome records.
     fn directions<M>(&self, model: &M) -> CheckResult<Vec<Direction>>
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
     {
-        let noise = Rc::new(OracleNoise::new(self.nodes));
+        let noise = self.noise()?;
         noise.begin();
         let tape = Tape::new();
         let recorded = weighted_cost(&tape, noise.clone(), model, false);

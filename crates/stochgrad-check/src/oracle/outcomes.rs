@@ -2,7 +2,6 @@
 
 use crate::error::{CheckError, CheckResult};
 use crate::oracle::Oracle;
-use crate::oracle::noise::OracleNoise;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::rc::Rc;
@@ -59,7 +58,7 @@ impl Oracle {
     where
         M: for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>,
     {
-        let noise = Rc::new(OracleNoise::new(self.nodes));
+        let noise = self.noise()?;
         let mut workspace = Workspace::new();
         let mut sum = 0.0;
         for probe in 0..PROBES {
@@ -81,7 +80,7 @@ impl Oracle {
         mut run: impl FnMut(Rc<dyn NoiseSource<f64>>) -> CheckResult<T>,
         mut visit: impl FnMut(&mut A, f64, T) -> CheckResult<()>,
     ) -> CheckResult<(A, Visited)> {
-        let noise = Rc::new(OracleNoise::new(self.nodes));
+        let noise = self.noise()?;
         let start = Instant::now();
         loop {
             let mut found = A::default();

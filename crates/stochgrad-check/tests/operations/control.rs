@@ -3,7 +3,8 @@
 use crate::cases::{Case, case, real, rows};
 use approx::assert_abs_diff_eq;
 use std::sync::Arc;
-use stochgrad_tape::{Attempt, Fill, NoiseSeed, PlateKind, Sampler, Slot, Tape, Var};
+use stochgrad_tape::{Attempt, NoiseSeed, PlateKind, Sampler, Slot, Tape, Var};
+use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::{Shape, Tensor};
 
 /// Uniform values between 0 and the parameter.

@@ -1,6 +1,6 @@
 //! Functions of one operand, of two operands, and choices between operands.
 
-use crate::cases::{Case, case, check, lay_out, layouts, positive, real, rows, two_plates};
+use crate::cases::{Case, case, check, lay_out, layouts, numbers, positive, real, rows, two_plates};
 use stochgrad_tensor::Tensor;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
@@ -52,6 +52,7 @@ fn smooth_maps() -> Vec<(Map, bool)> {
         (Map::MinScalar(0.0), false),
         (Map::Clamp(-1.0, 1.0), false),
         (Map::Within(-1.0, 1.0), false),
+        (Map::Outside(-1.0, 1.0), false),
         (Map::Guard(2.0), false),
         (Map::Unguard, false),
         (Map::OnesLike, false),
@@ -113,6 +114,25 @@ pub(crate) fn zip_cases() -> Vec<Case> {
         cases.push(case(format!("{zip:?} of a value with itself"), vec![positive(&[3], 7)], move |_, x| {
             x[0].zip(zip, x[0] * 1.5)
         }));
+    }
+    for (at, zip) in [Zip::MulBit, Zip::ChanceOfBit].into_iter().enumerate() {
+        for (layout, left, right) in layouts() {
+            let inputs = vec![numbers(&left, 0.1, 0.8, 30 + at as u64), positive(&right, 130 + at as u64)];
+            cases.push(case(format!("{zip:?}, {layout}"), inputs, move |tape, x| {
+                let (left, right) = lay_out(tape, layout, x[0], x[1]);
+                left.zip(zip, right)
+            }));
+        }
+    }
+    for (layout, left, right) in layouts() {
+        cases.push(case(
+            format!("MulCount, {layout}"),
+            vec![positive(&left, 32), positive(&right, 132)],
+            move |tape, x| {
+                let (left, right) = lay_out(tape, layout, x[0], x[1]);
+                left.floor().zip(Zip::MulCount, right) * left
+            },
+        ));
     }
     cases
 }

@@ -24,6 +24,13 @@ pub(crate) fn special_cases() -> Vec<Case> {
         case("log_bessel_ie", vec![positive(&[3], 328)], move |tape, x| {
             special::log_bessel_ie(tape.constant(counts([0.0, 2.0, 5.0])), x[0])
         }),
+        case("deviance", vec![positive(&[2, 1], 344), positive(&[3], 345)], |_, x| special::deviance(x[0], x[1])),
+        case("deviance_by_log", vec![real(&[2, 1], 346), real(&[3], 347)], |_, x| special::deviance_by_log(x[0], x[1])),
+        case("binary_deviance", vec![unit(&[2, 1], 348), unit(&[3], 349)], |_, x| special::binary_deviance(x[0], x[1])),
+        case("log_sinhc_divergence", vec![real(&[2, 1], 352), real(&[3], 353)], |_, x| {
+            special::log_sinhc_divergence(x[0], x[1])
+        }),
+        case("log_ratio", vec![positive(&[2, 1], 350), positive(&[3], 351)], |_, x| special::log_ratio(x[0], x[1])),
         case("softplus_inverse", vec![positive(&[3], 329)], |_, x| special::softplus_inverse(x[0])),
         case("negative_binomial_log_pmf", vec![positive(&[3], 330), unit(&[3], 331)], move |tape, x| {
             special::negative_binomial_log_pmf(tape.constant(counts([0.0, 2.0, 5.0])), x[0], x[1])
@@ -50,7 +57,12 @@ pub(crate) fn special_cases() -> Vec<Case> {
             let counts = special::poisson_icdf(x[0], number(2.5))
                 + special::binomial_icdf(x[0], number(9.0), number(0.3))
                 + special::negative_binomial_icdf(x[0], number(2.5), number(0.3))
-                + special::skellam_icdf(x[0], number(2.5), number(0.7));
+                + special::skellam_icdf(x[0], number(2.5), number(0.7))
+                + special::poisson_inverse_survival(x[0], number(2.5))
+                + special::negative_binomial_inverse_survival(x[0], number(2.5), number(0.3))
+                + special::poisson_draw(x[0] - 0.5, number(2.5))
+                + special::binomial_draw(x[0] - 0.5, number(9.0), number(0.3))
+                + special::negative_binomial_draw(x[0] - 0.5, number(2.5), number(0.3));
             counts * x[0]
         }),
         case("normal_log_mass", vec![real(&[2, 1], 370), positive(&[3], 371)], |_, x| {
@@ -58,6 +70,16 @@ pub(crate) fn special_cases() -> Vec<Case> {
         }),
         case("normal_log_mass_over_density", vec![real(&[2, 1], 372), positive(&[3], 373)], |_, x| {
             special::normal_log_mass_over_density(x[0], x[0] + x[1])
+        }),
+        case("normal_log_mass_at_edge", vec![positive(&[2, 1], 353), positive(&[3], 354)], |_, x| {
+            special::normal_log_mass_at_edge(x[0], x[0] + x[1])
+                + special::normal_log_mass_at_edge(-x[0] - x[1], -x[0]) * 2.0
+                + special::normal_log_mass_at_edge(-x[0], x[1]) * 3.0
+        }),
+        case("normal_hazard_at_edge", vec![positive(&[2, 1], 355), positive(&[3], 356)], |_, x| {
+            special::normal_hazard_at_edge(x[0], x[0] + x[1])
+                + special::normal_hazard_at_edge(-x[0] - x[1], -x[0]) * 2.0
+                + special::normal_hazard_at_edge(-x[0], x[1]) * 3.0
         }),
         case("truncated_normal_log_density", vec![unit(&[3], 345), real(&[3], 346), positive(&[2, 1], 347)], |_, x| {
             special::truncated_normal_log_density(x[1] + x[0] * x[2], x[1], x[1] + x[2])
@@ -71,12 +93,20 @@ pub(crate) fn special_cases() -> Vec<Case> {
         case("truncated_normal_mean", vec![real(&[2, 1], 380), positive(&[3], 381)], |_, x| {
             special::truncated_normal_mean(x[0], x[0] + x[1])
         }),
+        case("truncated_normal_excess", vec![real(&[2, 1], 480), positive(&[3], 481)], |_, x| {
+            special::truncated_normal_excess(x[0], x[0] + x[1])
+        }),
         case("truncated_normal_variance", vec![real(&[2, 1], 382), positive(&[3], 383)], |_, x| {
             special::truncated_normal_variance(x[0], x[0] + x[1])
         }),
         case("inverse_gaussian_icdf", vec![unit(&[3], 384), positive(&[3], 385), positive(&[2, 1], 386)], |_, x| {
             special::inverse_gaussian_icdf(x[0], x[1], x[2])
         }),
+        case(
+            "inverse_gaussian_complement_icdf",
+            vec![unit(&[3], 484), positive(&[3], 485), positive(&[2, 1], 486)],
+            |_, x| special::inverse_gaussian_complement_icdf(x[0], x[1], x[2]),
+        ),
         case("von_mises_icdf by its argument", vec![unit(&[3], 387)], |tape, x| {
             special::von_mises_icdf(x[0], tape.constant(1.7))
         }),
@@ -85,6 +115,49 @@ pub(crate) fn special_cases() -> Vec<Case> {
         }),
         case("skellam_cdf", vec![positive(&[3], 390), positive(&[2, 1], 391)], move |tape, x| {
             special::skellam_cdf(tape.constant(counts([0.0, -2.0, 5.0])), x[0], x[1])
+        }),
+        case("log_gamma_difference", vec![positive(&[3], 400), positive(&[2, 1], 401)], |_, x| {
+            special::log_gamma_difference(x[0], x[1])
+        }),
+        case("digamma_difference", vec![positive(&[3], 402), positive(&[2, 1], 403)], |_, x| {
+            special::digamma_difference(x[0], x[1])
+        }),
+        case("log_gamma_second_difference", vec![positive(&[3], 404), positive(&[2, 1], 405)], |_, x| {
+            special::log_gamma_second_difference(x[0], x[1])
+        }),
+        case("stirling_divergence", vec![positive(&[3], 406), positive(&[2, 1], 407)], |_, x| {
+            special::stirling_divergence(x[0], x[1])
+        }),
+        case("digamma_minus_log_difference", vec![positive(&[3], 408), positive(&[2, 1], 409)], |_, x| {
+            special::digamma_minus_log_difference(x[0], x[1])
+        }),
+        case("student_t_log_height", vec![positive(&[3], 410)], |_, x| special::student_t_log_height(x[0])),
+        case("student_t_log_density", vec![real(&[3], 411), positive(&[2, 1], 412)], |_, x| {
+            special::student_t_log_density(x[0], x[1])
+        }),
+        case("student_t_cdf by its argument", vec![real(&[3], 413)], |tape, x| {
+            special::student_t_cdf(x[0], tape.constant(2.5))
+        }),
+        case("student_t_log_cdf by its argument", vec![real(&[3], 414)], |tape, x| {
+            special::student_t_log_cdf(x[0], tape.constant(2.5))
+        }),
+        case("student_t_icdf by its argument", vec![unit(&[3], 415)], |tape, x| {
+            special::student_t_icdf(x[0], tape.constant(2.5))
+        }),
+        case("log_gamma_p by its argument", vec![positive(&[3], 416)], |tape, x| {
+            special::log_gamma_p(tape.constant(1.7), x[0])
+        }),
+        case("log_gamma_q by its argument", vec![positive(&[3], 417)], |tape, x| {
+            special::log_gamma_q(tape.constant(1.7), x[0])
+        }),
+        case("log_beta_inc by its argument", vec![unit(&[3], 418)], |tape, x| {
+            special::log_beta_inc(tape.constant(1.7), tape.constant(0.6), x[0], 1.0 - x[0])
+        }),
+        case("beta_inc_complement_inverse by its argument", vec![unit(&[3], 419)], |tape, x| {
+            special::beta_inc_complement_inverse(tape.constant(1.7), tape.constant(0.6), x[0])
+        }),
+        case("von_mises_log_cdf by its argument", vec![real(&[3], 420)], |tape, x| {
+            special::von_mises_log_cdf(x[0], tape.constant(1.7))
         }),
         case("log_beta", vec![positive(&[2, 1], 306), positive(&[3], 307)], |_, x| special::log_beta(x[0], x[1])),
         case("log_gamma_kernel", vec![positive(&[3], 308), positive(&[2, 1], 309)], |_, x| {
@@ -140,6 +213,33 @@ pub(crate) fn special_cases() -> Vec<Case> {
         let [by_concentration] = tape.grad(special::von_mises_cdf(x[0], concentration).sum(), [concentration]).unwrap();
         by_concentration
     }));
+    cases.push(case(
+        "logarithms of distribution functions by shapes, then by arguments",
+        vec![unit(&[3], 421)],
+        |tape, x| {
+            let [a, b] = [1.7, 0.6].map(|shape| tape.parameter(shape));
+            let beta = special::log_beta_inc(a, b, x[0], 1.0 - x[0]);
+            let sum = beta + special::log_gamma_p(a, x[0]) + special::log_gamma_q(b, x[0]) * 0.7;
+            let [by_a, by_b] = tape.grad(sum.sum(), [a, b]).unwrap();
+            by_a - by_b * 0.3
+        },
+    ));
+    cases.push(case("student_t_cdf by its degrees, then by its argument", vec![real(&[3], 422)], |tape, x| {
+        let nu = tape.parameter(2.5);
+        let sum = special::student_t_cdf(x[0], nu) + special::student_t_log_cdf(x[0], nu) * 0.3;
+        let [by_nu] = tape.grad(sum.sum(), [nu]).unwrap();
+        by_nu
+    }));
+    cases.push(case(
+        "von_mises_log_cdf by its concentration, then by its argument",
+        vec![real(&[3], 423)],
+        |tape, x| {
+            let concentration = tape.parameter(1.7);
+            let value = special::von_mises_log_cdf(x[0], concentration);
+            let [by_concentration] = tape.grad(value.sum(), [concentration]).unwrap();
+            by_concentration
+        },
+    ));
     cases
 }
 

@@ -14,10 +14,16 @@
 //!
 //! The slopes of the maps to a simplex are with respect to its first $n - 1$ coordinates.
 
-use crate::compound::invertible_map::InvertibleMap;
+pub(crate) mod composition;
+pub(crate) mod range;
+
+use crate::compound::bijector::composition::Composition;
+use crate::compound::bijector::range::held_between;
+use crate::compound::invertible_map::{InvertibleMap, OwnSample, Preimage, preimage_of};
 use crate::compound::simplex_maps::{reverse_cumsum, stick_logs, stick_offsets, with_zero};
 use crate::compound::triangular_maps::{diagonal, lower_elements, lower_triangle, rows_of};
-use crate::compound::vectors::last_of;
+use crate::compound::vectors::{last_of, resized};
+use crate::derivative::known_logarithms::{log_odds_of, logarithm_of, with_logarithm};
 use crate::map_family;
 use crate::prelude::*;
 use std::f64::consts::LN_2;
@@ -62,10 +68,9 @@ pub enum Bijector<V> {
     StickBreaking,
     /// From vectors to lower triangular matrices with a positive diagonal.
     LowerCholesky,
-    /// The composition of maps. The first map is applied first.
-    Chain(Vec<Bijector<V>>),
-    /// The inverse of a map.
-    Inverse(Box<Bijector<V>>),
+    /// What [`chain`](Bijector::chain) and [`inverted`](Bijector::inverted) make of other maps: a flat list of maps and
+    /// inverses, however deep they were nested.
+    Composition(Composition<V>),
 }
 
 impl<V> Bijector<V> {
@@ -77,7 +82,7 @@ impl<V> Bijector<V> {
         self.try_map_inside(&mut f)
     }
 
-    fn try_map_inside<W, E>(&self, f: &mut dyn FnMut(&V) -> Result<W, E>) -> Result<Bijector<W>, E> {
+    pub(crate) fn try_map_inside<W, E>(&self, f: &mut dyn FnMut(&V) -> Result<W, E>) -> Result<Bijector<W>, E> {
         Ok(match self {
             Bijector::Affine { shift, scale } => Bijector::Affine { shift: f(shift)?, scale: f(scale)? },
             Bijector::Exp => Bijector::Exp,
@@ -88,21 +93,26 @@ impl<V> Bijector<V> {
             Bijector::SoftmaxCentred => Bijector::SoftmaxCentred,
             Bijector::StickBreaking => Bijector::StickBreaking,
             Bijector::LowerCholesky => Bijector::LowerCholesky,
-            Bijector::Chain(maps) => {
-                Bijector::Chain(maps.iter().map(|map| map.try_map_inside(f)).collect::<Result<_, E>>()?)
-            }
-            Bijector::Inverse(map) => Bijector::Inverse(Box::new(map.try_map_inside(f)?)),
+            Bijector::Composition(composition) => Bijector::Composition(composition.try_map(f)?),
         })
     }
 
-    /// The composition of maps. The first map is applied first.
+    /// The composition of maps. The first map is applied first. Maps that are compositions become part of one list, so
+    /// that no operation depends on how deep they were nested.
     pub fn chain(maps: impl IntoIterator<Item = Bijector<V>>) -> Self {
-        Bijector::Chain(maps.into_iter().collect())
+        Composition::joining(maps).into_map()
     }
 
-    /// The inverse of this map.
+    /// The inverse of this map. The inverse of an inverse is the map itself.
+    ///
+    /// ```
+    /// use stochgrad_distributions::Bijector;
+    ///
+    /// let map = Bijector::<f64>::Exp.inverted();
+    /// assert!(matches!(map.inverted(), Bijector::Exp));
+    /// ```
     pub fn inverted(self) -> Self {
-        Bijector::Inverse(Box::new(self))
+        Composition::of(self).reversed().into_map()
     }
 
     /// The numbers of axes of one element before and after the map: (0, 0) for maps of single numbers.
@@ -110,16 +120,7 @@ impl<V> Bijector<V> {
         match self {
             Bijector::SoftmaxCentred | Bijector::StickBreaking => (1, 1),
             Bijector::LowerCholesky => (1, 2),
-            Bijector::Chain(maps) => maps.iter().fold((0, 0), |(before, after), map| {
-                let (own_before, own_after) = map.element_ranks();
-                // A map of vectors joins elements that the map before treats as separate.
-                let joined = own_before.saturating_sub(after);
-                (before + joined, (after + joined) - own_before + own_after)
-            }),
-            Bijector::Inverse(map) => {
-                let (before, after) = map.element_ranks();
-                (after, before)
-            }
+            Bijector::Composition(composition) => composition.element_ranks(),
             _ => (0, 0),
         }
     }
@@ -136,41 +137,28 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         match self {
             Bijector::Affine { shift, scale } => vec![("shift", *shift), ("scale", *scale)],
             Bijector::Power(exponent) => vec![("exponent", *exponent)],
-            Bijector::Chain(maps) => maps.iter().flat_map(Bijector::parameters).collect(),
-            Bijector::Inverse(map) => map.parameters(),
+            Bijector::Composition(composition) => composition.parameters(),
             _ => Vec::new(),
         }
     }
 
     /// The event shape of the image of a value with the given event shape.
     pub fn output_shape(&self, input: &Shape) -> Shape {
-        let resized = |to: &dyn Fn(usize) -> Vec<usize>| -> Shape {
-            let Some((&last, rest)) = input.split_last() else { return input.clone() };
-            rest.iter().copied().chain(to(last)).collect()
-        };
-        let (before, after) = self.element_ranks();
         match self {
-            Bijector::SoftmaxCentred | Bijector::StickBreaking => resized(&|n| vec![n + 1]),
-            Bijector::LowerCholesky => resized(&|n| vec![rows_of(n), rows_of(n)]),
-            Bijector::Chain(maps) => maps.iter().fold(input.clone(), |shape, map| map.output_shape(&shape)),
-            Bijector::Inverse(map) => match **map {
-                Bijector::SoftmaxCentred | Bijector::StickBreaking => resized(&|n| vec![n.saturating_sub(1)]),
-                Bijector::LowerCholesky => {
-                    let rows = input.last().copied().unwrap_or(0);
-                    let lead = input.len().saturating_sub(2);
-                    input.iter().take(lead).copied().chain([rows * (rows + 1) / 2]).collect()
-                }
-                Bijector::Chain(ref maps) => maps
-                    .iter()
-                    .rev()
-                    .fold(input.clone(), |shape, map| Bijector::Inverse(Box::new(map.clone())).output_shape(&shape)),
-                Bijector::Inverse(ref map) => map.output_shape(input),
-                _ => self.broadcast_shape(input),
-            },
-            _ => {
-                debug_assert_eq!((before, after), (0, 0));
-                self.broadcast_shape(input)
-            }
+            Bijector::SoftmaxCentred | Bijector::StickBreaking => resized(input, 1, |n| vec![n + 1]),
+            Bijector::LowerCholesky => resized(input, 1, |n| vec![rows_of(n), rows_of(n)]),
+            Bijector::Composition(composition) => composition.output_shape(input),
+            _ => self.broadcast_shape(input),
+        }
+    }
+
+    /// The event shape of a value whose image has the given event shape.
+    pub(crate) fn input_shape(&self, output: &Shape) -> Shape {
+        match self {
+            Bijector::SoftmaxCentred | Bijector::StickBreaking => resized(output, 1, |n| vec![n.saturating_sub(1)]),
+            Bijector::LowerCholesky => resized(output, 2, |rows| vec![rows * (rows + 1) / 2]),
+            Bijector::Composition(composition) => composition.input_shape(output),
+            _ => self.broadcast_shape(output),
         }
     }
 
@@ -194,8 +182,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
             Bijector::SoftmaxCentred => with_zero(x).softmax(-1),
             Bijector::StickBreaking => stick_logs(x).exp(),
             Bijector::LowerCholesky => lower_triangle(x),
-            Bijector::Chain(maps) => maps.iter().fold(x, |x, map| map.forward(x)),
-            Bijector::Inverse(map) => map.inverse(x),
+            Bijector::Composition(composition) => composition.forward(x),
         }
     }
 
@@ -204,8 +191,8 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
     pub fn inverse(&self, y: Var<'t, F>) -> Var<'t, F> {
         match self {
             Bijector::Affine { shift, scale } => (y - *shift) / *scale,
-            Bijector::Exp => y.ln(),
-            Bijector::Sigmoid => y.ln() - (-y).log1p(),
+            Bijector::Exp => logarithm_of(y).unwrap_or_else(|| y.ln()),
+            Bijector::Sigmoid => log_odds_of(y).unwrap_or_else(|| y.ln() - (-y).log1p()),
             Bijector::Softplus => special::softplus_inverse(y),
             Bijector::Tanh => (y.log1p() - (-y).log1p()) * 0.5,
             Bijector::Power(exponent) => (y.ln() / *exponent).exp(),
@@ -220,8 +207,7 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
                 y.slice(-1, 0..last).ln() - left.ln() + stick_offsets(y, last)
             }
             Bijector::LowerCholesky => lower_elements(y),
-            Bijector::Chain(maps) => maps.iter().rev().fold(y, |y, map| map.inverse(y)),
-            Bijector::Inverse(map) => map.forward(y),
+            Bijector::Composition(composition) => composition.inverse(y),
         }
     }
 
@@ -229,7 +215,8 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
     #[track_caller]
     pub fn log_slope(&self, x: Var<'t, F>) -> Var<'t, F> {
         match self {
-            Bijector::Affine { scale, .. } => scale.abs().ln() + x * 0.0,
+            // In the shape of x, which may be infinite.
+            Bijector::Affine { scale, .. } => scale.abs().ln() + x.held().clamp(-1.0, 1.0) * 0.0,
             Bijector::Exp => x,
             Bijector::Sigmoid => -x.softplus() - (-x).softplus(),
             Bijector::Softplus => x.log_sigmoid(),
@@ -243,49 +230,40 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
                 (logs.slice(-1, 0..sticks) - shifted.softplus()).sum_axis(-1)
             }
             Bijector::LowerCholesky => x.index_select(-1, &diagonal(rows_of(last_of(x) + 1))).sum_axis(-1),
-            Bijector::Chain(maps) => {
-                let (before, _) = self.element_ranks();
-                // The axes of one element of the chain that are left before each map.
-                let (mut x, mut rank) = (x, before);
-                let mut total: Option<Var<'t, F>> = None;
-                for map in maps {
-                    let (own_before, own_after) = map.element_ranks();
-                    let slope = map.log_slope(x).sum_last(rank - own_before);
-                    total = Some(total.map_or(slope, |total| total + slope));
-                    x = map.forward(x);
-                    rank = rank - own_before + own_after;
-                }
-                total.unwrap_or(x * 0.0)
-            }
-            Bijector::Inverse(map) => -map.log_slope(map.inverse(x)),
+            Bijector::Composition(composition) => composition.log_slope(x),
         }
     }
 
-    /// For maps of single numbers: the distance of `y` from the boundary of the image, positive inside. `None` if the
-    /// image is the whole real line.
+    /// The image of `x`, held inside the open range of the map where [`forward`](Self::forward) rounds to its end. The
+    /// derivatives are those of `forward`.
+    #[track_caller]
+    pub(crate) fn image(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let (least, most) = (F::MIN_POSITIVE.to_f64(), F::MAX.to_f64());
+        let rounding = F::EPSILON.to_f64();
+        // The exponential of these logarithms is neither 0 nor infinite, however it is rounded.
+        let in_range = |log| held_between(log, least.ln() * (1.0 - rounding), most.ln() * (1.0 - 4.0 * rounding));
+        match self {
+            Bijector::Affine { .. } => self.forward(x),
+            Bijector::Exp => in_range(x).exp(),
+            Bijector::Sigmoid => held_between(x.sigmoid(), least, 1.0 - rounding / 2.0),
+            Bijector::Softplus => held_between(x.softplus(), least, most),
+            Bijector::Tanh => held_between(x.tanh(), -1.0 + rounding / 2.0, 1.0 - rounding / 2.0),
+            Bijector::Power(exponent) => in_range(x.ln() * *exponent).exp(),
+            Bijector::SoftmaxCentred | Bijector::StickBreaking => held_between(self.forward(x), least, 1.0),
+            Bijector::LowerCholesky => self.forward(x),
+            Bijector::Composition(composition) => composition.image(x),
+        }
+    }
+
+    /// The distance of each element of `y` from the boundary of the image, positive inside. `None` if the image is the
+    /// whole space, or not known.
     pub(crate) fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
         match self {
-            Bijector::Exp | Bijector::Softplus | Bijector::Power(_) => Some(y),
+            Bijector::Exp | Bijector::Softplus | Bijector::Power(_) => Some(positive_distance(y)),
             Bijector::Sigmoid => Some(y.minimum(1.0 - y)),
             Bijector::Tanh => Some(1.0 - y.abs()),
-            // From the last map to the first, each inverse must exist.
-            Bijector::Chain(maps) => {
-                let mut y = y;
-                let mut nearest: Option<Var<'t, F>> = None;
-                for map in maps.iter().rev() {
-                    if let Some(distance) = map.distance(y) {
-                        nearest = Some(nearest.map_or(distance, |nearest| nearest.minimum(distance)));
-                        let inside = distance.step();
-                        y = inside.select(y, map.forward(y * 0.0 + 0.5));
-                    }
-                    y = map.inverse(y);
-                }
-                nearest
-            }
-            Bijector::Inverse(map) => match **map {
-                Bijector::Power(_) => Some(y),
-                _ => None,
-            },
+            Bijector::SoftmaxCentred | Bijector::StickBreaking => Some(-(-y).max_axis(-1)),
+            Bijector::Composition(composition) => composition.distance(y),
             _ => None,
         }
     }
@@ -295,13 +273,42 @@ impl<'t, F: Real> Bijector<Var<'t, F>> {
         match self {
             Bijector::Affine { scale, .. } => scale.sign(),
             Bijector::Power(exponent) => exponent.sign(),
-            Bijector::Chain(maps) => {
-                maps.iter().fold(like.tape().constant(1.0), |sign, map| sign * map.direction(like))
-            }
-            Bijector::Inverse(map) => map.direction(like),
+            Bijector::Composition(composition) => composition.direction(like),
             _ => like.tape().constant(1.0),
         }
     }
+
+    /// The support of the image of a distribution, or of its preimage if the map is `inverted`. Where no exact answer
+    /// is known, it is a set that may depend on the parameters, so that gradient methods refuse it.
+    pub(crate) fn support(&self, base: Support, element: &[usize], inverted: bool) -> Support {
+        use Support::{Between, Positive, Real, Simplex, UnitInterval, Vectors};
+        match (self, base, inverted) {
+            (Bijector::Composition(composition), _, _) => composition.support(base, element),
+            (Bijector::Affine { .. }, Real | Vectors(_), _) => base,
+            (Bijector::Power(_), Positive, _) => Positive,
+            (Bijector::Exp | Bijector::Softplus, Positive, true) | (Bijector::Sigmoid, UnitInterval, true) => Real,
+            (Bijector::Exp | Bijector::Softplus, Real, false) => Positive,
+            (Bijector::Sigmoid, Real, false) => UnitInterval,
+            (Bijector::Tanh, Real, false) => Between(-1.0, 1.0),
+            (Bijector::Tanh, Between(low, high), true) if (low, high) == (-1.0, 1.0) => Real,
+            (Bijector::SoftmaxCentred | Bijector::StickBreaking, Real | Vectors(_), false) => {
+                element.last().map_or(Support::image_of_a_map(element), |length| Simplex(*length))
+            }
+            _ => Support::image_of_a_map(element),
+        }
+    }
+}
+
+/// The distance of a value from the boundary of the positive numbers, to which infinity does not belong.
+pub(crate) fn positive_distance<F: Real>(y: Var<'_, F>) -> Var<'_, F> {
+    let (infinity, outside) = (y.tape().constant(f64::INFINITY), y.tape().constant(-1.0));
+    y.held().equal(infinity).select(outside, y)
+}
+
+/// 1 for finite values and NaN, and −1 for infinities, which are no images of values inside an open range.
+pub(crate) fn finite_distance<F: Real>(y: Var<'_, F>) -> Var<'_, F> {
+    let [infinity, inside, outside] = [f64::INFINITY, 1.0, -1.0].map(|number| y.tape().constant(number));
+    y.held().abs().equal(infinity).select(outside, inside)
 }
 
 map_family!(Bijector);
@@ -320,7 +327,7 @@ impl<'t, F: Real> InvertibleMap<'t, F> for Bijector<Var<'t, F>> {
     }
 
     fn support(&self, base: Support, element: &[usize]) -> Support {
-        image(self, base, element)
+        Bijector::support(self, base, element, false)
     }
 
     #[track_caller]
@@ -336,6 +343,28 @@ impl<'t, F: Real> InvertibleMap<'t, F> for Bijector<Var<'t, F>> {
     #[track_caller]
     fn log_slope(&self, x: Var<'t, F>) -> Var<'t, F> {
         Bijector::log_slope(self, x)
+    }
+
+    #[track_caller]
+    fn image(&self, x: Var<'t, F>) -> Var<'t, F> {
+        Bijector::image(self, x)
+    }
+
+    #[track_caller]
+    fn preimage(&self, y: Var<'t, F>, own: Option<OwnSample<'t, F>>) -> Preimage<'t, F> {
+        match self {
+            Bijector::Composition(composition) => composition.preimage(y, own),
+            Bijector::Power(exponent) => {
+                // The logarithm keeps its digits where the power underflows or overflows.
+                let (log, inverse) = (y.ln() / *exponent, self.inverse(y));
+                let (value, log) = match own {
+                    Some(own) => (own.recall(own.base(), inverse, 0), own.recall(own.base().ln(), log, 0)),
+                    None => (with_logarithm(inverse, log), log),
+                };
+                Preimage { value, log_slope: exponent.abs().ln() + (*exponent - 1.0) * log }
+            }
+            _ => preimage_of(self, y, own),
+        }
     }
 
     fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
@@ -355,29 +384,6 @@ impl<'t, F: Real> InvertibleMap<'t, F> for Bijector<Var<'t, F>> {
             }
         }
         Ok(())
-    }
-}
-
-/// The support of the image of a distribution. Where no exact answer is known, it is a set that may depend on the
-/// parameters, so that gradient methods refuse it.
-fn image<V>(map: &Bijector<V>, base: Support, element: &[usize]) -> Support {
-    use Support::{Between, Positive, Real, Simplex, UnitInterval, Vectors};
-    match (map, base) {
-        (Bijector::Chain(maps), _) => maps.iter().fold(base, |support, map| image(map, support, element)),
-        (Bijector::Inverse(inner), _) => match (&**inner, base) {
-            (Bijector::Affine { .. }, _) => image(inner, base, element),
-            (Bijector::Exp | Bijector::Softplus, Positive) | (Bijector::Sigmoid, UnitInterval) => Real,
-            (Bijector::Power(_), Positive) => Positive,
-            _ => Support::image_of_a_map(element),
-        },
-        (Bijector::Affine { .. }, Real | Vectors(_)) => base,
-        (Bijector::Exp | Bijector::Softplus, Real) | (Bijector::Power(_), Positive) => Positive,
-        (Bijector::Sigmoid, Real) => UnitInterval,
-        (Bijector::Tanh, Real) => Between(-1.0, 1.0),
-        (Bijector::SoftmaxCentred | Bijector::StickBreaking, Real | Vectors(_)) => {
-            element.last().map_or(Support::image_of_a_map(element), |length| Simplex(*length))
-        }
-        _ => Support::image_of_a_map(element),
     }
 }
 

@@ -46,12 +46,20 @@ impl<D> Independent<D> {
     /// The distribution whose last `axes` independent axes belong to one element.
     ///
     /// # Errors
-    /// If the distribution has fewer independent axes.
+    /// If the distribution has fewer independent axes, or fewer axes than one element has.
     pub fn new<'t, F: Real>(base: D, axes: usize) -> DistributionResult<Self>
     where
         D: Distribution<'t, F>,
     {
-        let independent = base.event_shape().len() - base.element_rank();
+        let (rank, own) = (base.event_shape().len(), base.element_rank());
+        let Some(independent) = rank.checked_sub(own) else {
+            let problem = format!(
+                "expected {} with at least {own} event axes, which one element has, got {rank}; give it parameters \
+                 with more axes",
+                base.name()
+            );
+            return Err(crate::DistributionError::Unsupported { distribution: "Independent", problem });
+        };
         if axes > independent {
             let problem = format!(
                 "expected at most {independent} axes to join, since {} has no more independent ones, got {axes}",

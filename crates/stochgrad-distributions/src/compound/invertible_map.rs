@@ -3,6 +3,7 @@
 //! A map has three forms, as a distribution has: live on a tape, stored in a graph, and with tensors as parameters. The
 //! macro [`map_family!`](crate::map_family) writes what leads from one to the other.
 
+use crate::derivative::base_values::{base_of, recalled};
 use crate::distribution::{Support, finite};
 use crate::error::DistributionResult;
 use std::fmt::Debug;
@@ -95,8 +96,24 @@ pub trait InvertibleMap<'t, F: Real>: Debug {
     /// $\ln\lvert\det J\rvert$ at `x`, for each element: the axes of an element are removed.
     fn log_slope(&self, x: Var<'t, F>) -> Var<'t, F>;
 
-    /// For a map of numbers whose image is not the whole real line: the distance of `y` from the boundary of the image,
-    /// positive inside. The default `None` states that every number is in the image.
+    /// The image of `x` as samples have it. The default is [`forward`](Self::forward). Override it if `forward` rounds
+    /// to the end of an open range, such as `tanh(20)` in single precision: return the nearest number inside, with the
+    /// derivatives of `forward`.
+    fn image(&self, x: Var<'t, F>) -> Var<'t, F> {
+        self.forward(x)
+    }
+
+    /// The value whose image is `y`, with the logarithm of the slope there. Where `y` is a sample of the distribution
+    /// itself, `own` holds the value that the map was applied to, which replaces the inverse.
+    ///
+    /// The default uses [`inverse`](Self::inverse) and [`log_slope`](Self::log_slope). Override it for a map that is
+    /// made of others, or if the slope is known at `y` with more digits than at the inverse.
+    fn preimage(&self, y: Var<'t, F>, own: Option<OwnSample<'t, F>>) -> Preimage<'t, F> {
+        preimage_of(self, y, own)
+    }
+
+    /// The distance of each element of `y` from the boundary of the image, positive inside: the axes of an element are
+    /// removed. Outside, the log-density is −∞. The default `None` states that every value is in the image.
     fn distance(&self, y: Var<'t, F>) -> Option<Var<'t, F>> {
         let _ = y;
         None
@@ -114,6 +131,112 @@ pub trait InvertibleMap<'t, F: Real>: Debug {
     fn validate(&self) -> DistributionResult<()> {
         self.parameters().into_iter().try_for_each(|(name, var)| finite("TransformedDistribution", name, var))
     }
+}
+
+/// A value with the logarithm of the slope of a map there.
+#[derive(Clone, Copy, Debug)]
+pub struct Preimage<'t, F: Real> {
+    /// The value that the map is applied to.
+    pub value: Var<'t, F>,
+    /// $\ln\lvert\det J\rvert$ at this value, for each element.
+    pub log_slope: Var<'t, F>,
+}
+
+/// A sample of a transformed distribution, with the value that the map was applied to: the argument of
+/// [`InvertibleMap::preimage`]. A map that is made of two others passes it on like this:
+///
+/// ```
+/// use stochgrad_distributions::{Bijector, InvertibleMap, OwnSample, Preimage};
+/// use stochgrad_tape::Var;
+///
+/// /// ln(1 + e^x), then tanh.
+/// #[derive(Clone, Debug)]
+/// struct Squash;
+///
+/// impl<'t> InvertibleMap<'t, f64> for Squash {
+///     fn forward(&self, x: Var<'t, f64>) -> Var<'t, f64> { x.softplus().tanh() }
+///     fn inverse(&self, y: Var<'t, f64>) -> Var<'t, f64> {
+///         Bijector::Softplus.inverse(Bijector::Tanh.inverse(y))
+///     }
+///     fn log_slope(&self, x: Var<'t, f64>) -> Var<'t, f64> {
+///         Bijector::Softplus.log_slope(x) + Bijector::Tanh.log_slope(x.softplus())
+///     }
+///     fn preimage(&self, y: Var<'t, f64>, own: Option<OwnSample<'t, f64>>) -> Preimage<'t, f64> {
+///         let recall = |known: fn(Var<'t, f64>) -> Var<'t, f64>, inverse| match own {
+///             Some(own) => own.recall(known(own.base()), inverse, 0),
+///             None => inverse,
+///         };
+///         let middle = recall(|x| x.softplus(), Bijector::Tanh.inverse(y));
+///         let value = recall(|x| x, Bijector::Softplus.inverse(middle));
+///         Preimage { value, log_slope: Bijector::Softplus.log_slope(value) + Bijector::Tanh.log_slope(middle) }
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct OwnSample<'t, F: Real> {
+    base: Var<'t, F>,
+    /// 1 for the elements that are still the image of the base value: a replay may have replaced others.
+    mask: Var<'t, F>,
+    sample: Var<'t, F>,
+}
+
+impl<'t, F: Real> OwnSample<'t, F> {
+    /// What `value` was drawn as, if it is a sample that the map computed.
+    pub(crate) fn find(map: &(impl InvertibleMap<'t, F> + ?Sized), value: Var<'t, F>) -> Option<Self> {
+        let (before, after) = map.element_ranks();
+        Self::find_by(value, after, |base| {
+            let image = map.output_shape(&base.shape());
+            let fits = match (before, after) {
+                (0, 0) => Shape::broadcast(&image, &value.shape()).is_some(),
+                // A sample of another map may have another shape.
+                _ => base.shape().len() >= before && image == value.shape(),
+            };
+            fits.then(|| map.image(base))
+        })
+    }
+
+    /// As [`find`](Self::find), for a map whose images have elements of `rank` axes. `image` gives the image of a base
+    /// value, or `None` for a value that it does not apply to.
+    pub(crate) fn find_by(
+        value: Var<'t, F>,
+        rank: usize,
+        image: impl FnOnce(Var<'t, F>) -> Option<Var<'t, F>>,
+    ) -> Option<Self> {
+        let base = base_of(value)?;
+        let equal = image(base)?.held().equal(value.held());
+        let count: usize = value.shape().iter().rev().take(rank).product();
+        let mask = if rank == 0 { equal } else { equal.sum_last(rank).equal(value.tape().constant(count as f64)) };
+        Some(OwnSample { base, mask: mask.held(), sample: value })
+    }
+
+    /// The value that the map was applied to.
+    pub fn base(&self) -> Var<'t, F> {
+        self.base
+    }
+
+    /// 1 for the elements of the map that are samples, and 0 for those that have been replaced.
+    pub fn mask(&self) -> Var<'t, F> {
+        self.mask
+    }
+
+    /// `known` for the elements that are samples, and `inverse` for the others: both describe the same value, whose
+    /// elements have `rank` axes. Derivatives take the path of `known`, or that of `inverse` where no gradient passes
+    /// through the sample.
+    pub fn recall(&self, known: Var<'t, F>, inverse: Var<'t, F>, rank: usize) -> Var<'t, F> {
+        let mask = (0..rank).fold(self.mask, |mask, _| mask.unsqueeze(-1));
+        recalled(known, inverse, mask, self.sample)
+    }
+}
+
+/// The default of [`InvertibleMap::preimage`].
+pub(crate) fn preimage_of<'t, F: Real>(
+    map: &(impl InvertibleMap<'t, F> + ?Sized),
+    y: Var<'t, F>,
+    own: Option<OwnSample<'t, F>>,
+) -> Preimage<'t, F> {
+    let inverse = map.inverse(y);
+    let value = own.map_or(inverse, |own| own.recall(own.base, inverse, map.element_ranks().0));
+    Preimage { value, log_slope: map.log_slope(value) }
 }
 
 /// A live map that can be stored. [`map_family!`](crate::map_family) writes this.

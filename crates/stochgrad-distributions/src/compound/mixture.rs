@@ -9,10 +9,15 @@
 //! | reparameterised | for numbers, if both distributions have a path and a distribution function: implicit, order 1, also with respect to the weight |
 //! | weak derivative with respect to the weight | constant 1, the samples of the two distributions |
 //! | weak derivative with respect to a parameter of a distribution | that of the distribution from which the sample comes: one of the two is drawn given the sample |
-//! | distribution function | $w F_1 + (1 - w) F_2$; its inverse by Newton's method between the quantiles of the two |
+//! | distribution function, survival function and their logarithms | $w F_1 + (1 - w) F_2$; the inverses by Newton's method between the quantiles of the two, and at probabilities 0 and 1 the ends of the support |
+//!
+//! The weight may be 0 or 1: the score with respect to it is $(p_1(x) - p_2(x)) / p(x)$, limited to the range of
+//! numbers.
 
+use crate::compound::log_average::log_average;
 use crate::compound::wrapper::{delegate, lacks};
-use crate::derivative::implicit::{implicit_path, invert};
+use crate::derivative::base_values::{base_of, remember};
+use crate::derivative::implicit::implicit_path;
 use crate::discrete::Bernoulli;
 use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
 use crate::parameter::probability::ProbabilityOrLogit;
@@ -54,7 +59,8 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Mixture<Var<'t
     /// A mixture of the first distribution, with this probability in [0, 1], and the second.
     ///
     /// # Errors
-    /// If the distributions have different event shapes or element ranks.
+    /// If the distributions have different event shapes or element ranks, or if the weight does not broadcast to their
+    /// independent axes.
     pub fn from_probability(probability: Var<'t, F>, first: A, second: B) -> DistributionResult<Self> {
         Self::new(ProbabilityOrLogit::Probability(probability), first, second)
     }
@@ -62,7 +68,8 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Mixture<Var<'t
     /// A mixture of the first distribution, with these log-odds, and the second.
     ///
     /// # Errors
-    /// If the distributions have different event shapes or element ranks.
+    /// If the distributions have different event shapes or element ranks, or if the weight does not broadcast to their
+    /// independent axes.
     pub fn from_logit(logit: Var<'t, F>, first: A, second: B) -> DistributionResult<Self> {
         Self::new(ProbabilityOrLogit::Logit(logit), first, second)
     }
@@ -76,6 +83,17 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Mixture<Var<'t
                 first.name(),
                 form(&second),
                 second.name()
+            );
+            return Err(crate::DistributionError::Unsupported { distribution: "Mixture", problem });
+        }
+        let (event, rank) = form(&first);
+        let independent: Shape = event[..event.len() - rank].into();
+        let rows = weight.var().shape();
+        if Shape::broadcast(&rows, &independent).is_none_or(|shape| shape != independent) {
+            let problem = format!(
+                "expected a weight whose event shape broadcasts to {independent}, the independent axes of {}, got \
+                 {rows}",
+                first.name()
             );
             return Err(crate::DistributionError::Unsupported { distribution: "Mixture", problem });
         }
@@ -152,6 +170,22 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, 
         wide(self.weight.probability()) * first + wide(self.weight.complement()) * second
     }
 
+    /// The weighted sum of a probability of each distribution. The weights are divided by their sum, which may have
+    /// rounded, so that the result is at most 1, and 1 where both probabilities are.
+    fn average_probability(&self, first: Var<'t, F>, second: Var<'t, F>) -> Var<'t, F> {
+        self.average(first, second) / (self.weight.probability() + self.weight.complement()).held()
+    }
+
+    /// The logarithm of the weighted sum of a probability or density of each distribution, given the logarithms.
+    fn log_average(&self, first: Var<'t, F>, second: Var<'t, F>) -> Var<'t, F> {
+        match self.weight {
+            ProbabilityOrLogit::Probability(p) => log_average(side_by_side(p, 1.0 - p), side_by_side(first, second)),
+            ProbabilityOrLogit::Logit(l) => {
+                side_by_side(l.log_sigmoid() + first, (-l).log_sigmoid() + second).logsumexp(-1)
+            }
+        }
+    }
+
     fn independent(&self) -> Shape {
         let event = self.event_shape();
         event.iter().take(event.len() - self.element_rank()).copied().collect()
@@ -191,18 +225,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let (log, rest) = match self.weight {
-            ProbabilityOrLogit::Probability(p) => (p.ln(), (-p).log1p()),
-            ProbabilityOrLogit::Logit(l) => (l.log_sigmoid(), (-l).log_sigmoid()),
-        };
-        let (a, b) = (log + self.first.log_prob_each(value), rest + self.second.log_prob_each(value));
-        let shape = Shape::broadcast(&a.shape(), &b.shape()).unwrap_or_default();
-        let wide = |x: Var<'t, F>| x.broadcast_to(shape.clone()).unsqueeze(-1);
-        match Var::concat(&[wide(a), wide(b)], -1) {
-            Ok(both) => both.logsumexp(-1),
-            // The tape holds the error.
-            Err(_) => a + b,
-        }
+        self.log_average(self.first.log_prob_each(value), self.second.log_prob_each(value))
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -210,7 +233,17 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
         let weight = self.weight.probability().broadcast_to(self.independent());
         let chosen = Bernoulli::from_probabilities(weight).sample(&draw.purpose("component"))?;
         let wide = (0..self.element_rank()).fold(chosen, |chosen, _| chosen.unsqueeze(-1));
-        Ok(wide.select(first, second).stop_gradient())
+        let sample = wide.select(first, second);
+        let sample = match (base_of(first), base_of(second)) {
+            (Some(a), Some(b)) if a.shape() == b.shape() && a.shape().len() >= chosen.shape().len() => {
+                let wide = (chosen.shape().len()..a.shape().len()).fold(chosen, |chosen, _| chosen.unsqueeze(-1));
+                remember(sample, wide.select(a, b))
+            }
+            // The base value of the other distribution has another image than the sample, and is not used there.
+            (Some(base), _) | (None, Some(base)) => remember(sample, base),
+            (None, None) => sample,
+        };
+        Ok(sample.stop_gradient())
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -249,29 +282,6 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> ScoreDifferentiable<'t, F>
     for Blend<Var<'t, F>, A, B>
 {
-}
-
-impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> CumulativeDistribution<'t, F>
-    for Blend<Var<'t, F>, A, B>
-{
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        match (self.first.capabilities().cdf, self.second.capabilities().cdf) {
-            (Some(first), Some(second)) => self.average(first.cdf(value), second.cdf(value)),
-            _ => value.tape().constant(f64::NAN),
-        }
-    }
-}
-
-impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> QuantileFunction<'t, F> for Blend<Var<'t, F>, A, B> {
-    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        match (self.first.capabilities().icdf, self.second.capabilities().icdf) {
-            (Some(first), Some(second)) => {
-                let (a, b) = (first.icdf(probability), second.icdf(probability));
-                invert(self, probability, a.minimum(b), a.maximum(b))
-            }
-            _ => probability.tape().constant(f64::NAN),
-        }
-    }
 }
 
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Reparameterized<'t, F> for Blend<Var<'t, F>, A, B> {
@@ -331,6 +341,14 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, 
     }
 }
 
+/// Two values along a new last axis.
+fn side_by_side<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>) -> Var<'t, F> {
+    let shape = Shape::broadcast(&a.shape(), &b.shape()).unwrap_or_default();
+    let wide = |x: Var<'t, F>| x.broadcast_to(shape.clone()).unsqueeze(-1);
+    // The tape holds the error.
+    Var::concat(&[wide(a), wide(b)], -1).unwrap_or(a + b)
+}
+
 delegate!([A: Distribution<'t, F>, B: Distribution<'t, F>] Mixture<Var<'t, F>, A, B>);
 
 impl<'t, F: Real, A: ScoreDifferentiable<'t, F>, B: ScoreDifferentiable<'t, F>> ScoreDifferentiable<'t, F>
@@ -355,6 +373,18 @@ impl<'t, F: Real, A: CumulativeDistribution<'t, F>, B: CumulativeDistribution<'t
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.inner.cdf(value)
     }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.survival(value)
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.log_cdf(value)
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.log_survival(value)
+    }
 }
 
 impl<'t, F: Real, A, B> QuantileFunction<'t, F> for Mixture<Var<'t, F>, A, B>
@@ -364,6 +394,10 @@ where
 {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         self.inner.icdf(probability)
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.inner.inverse_survival(probability)
     }
 }
 
@@ -377,5 +411,6 @@ where
     }
 }
 
+mod tails;
 #[cfg(test)]
 mod tests;

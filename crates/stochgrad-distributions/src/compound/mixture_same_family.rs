@@ -8,10 +8,14 @@
 //! | reparameterised | for numbers, if the components have a distribution function: implicit (Figurnov et al. 2018), order 1, also with respect to the weights |
 //! | weak derivative with respect to the weights | that of the category: the sample of every component, with the derivatives of the weights |
 //! | weak derivative with respect to a parameter of the components | that of the component that is drawn given the sample |
-//! | distribution function | $\sum_k w_k F_k$; its inverse by Newton's method between the quantiles of the components |
+//! | distribution function, survival function and their logarithms | $\sum_k w_k F_k$; the inverses by Newton's method between the quantiles of the components, and at probabilities 0 and 1 the ends of the support |
+//!
+//! A weight may be 0: the score with respect to it is $p_k(x) / p(x)$, limited to the range of numbers.
 
+use crate::compound::log_average::log_average;
 use crate::compound::wrapper::{delegate, lacks};
-use crate::derivative::implicit::{implicit_path, invert};
+use crate::derivative::base_values::{base_of, remember};
+use crate::derivative::implicit::implicit_path;
 use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
 use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
@@ -50,7 +54,8 @@ impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
     /// A mixture whose weights have these logits along their last axis.
     ///
     /// # Errors
-    /// If the last independent axis of the components does not have as many elements as there are weights.
+    /// If the last independent axis of the components does not have as many elements as there are weights, or if the
+    /// weights do not broadcast to the independent axes.
     pub fn from_logits(logits: Var<'t, F>, components: D) -> DistributionResult<Self> {
         Self::new(ProbabilitiesOrLogits::Logits(logits), components)
     }
@@ -58,7 +63,8 @@ impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
     /// A mixture with these weights along their last axis.
     ///
     /// # Errors
-    /// If the last independent axis of the components does not have as many elements as there are weights.
+    /// If the last independent axis of the components does not have as many elements as there are weights, or if the
+    /// weights do not broadcast to the independent axes.
     pub fn from_probabilities(probabilities: Var<'t, F>, components: D) -> DistributionResult<Self> {
         Self::new(ProbabilitiesOrLogits::Probabilities(probabilities), components)
     }
@@ -72,6 +78,16 @@ impl<'t, F: Real, D: Distribution<'t, F>> MixtureSameFamily<Var<'t, F>, D> {
                 "expected {} components along the last independent axis, as there are weights, got event shape {event} \
                  of {}",
                 weights.count(),
+                components.name()
+            );
+            return Err(crate::DistributionError::Unsupported { distribution: "MixtureSameFamily", problem });
+        }
+        let (independent, rows) = (&event[..event.len() - components.element_rank()], weights.var().shape());
+        // Each row of weights chooses a component of one element: the rows broadcast to the elements.
+        if Shape::broadcast(&rows, &independent.into()).is_none_or(|shape| *shape != *independent) {
+            let problem = format!(
+                "expected weights whose event shape broadcasts to {:?}, the independent axes of {}, got {rows}",
+                independent,
                 components.name()
             );
             return Err(crate::DistributionError::Unsupported { distribution: "MixtureSameFamily", problem });
@@ -140,9 +156,18 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
         self.components.element_rank()
     }
 
-    /// A value with an axis for the components, of size 1.
+    /// A value with an axis for the components, of size 1. It remembers what the value was computed from.
     fn wide(&self, value: Var<'t, F>) -> Var<'t, F> {
-        value.unsqueeze(-1 - self.rank() as isize)
+        let wide = value.unsqueeze(-1 - self.rank() as isize);
+        match base_of(value) {
+            // The axes of the elements of the base may be others; the independent axes are the same.
+            Some(base) => {
+                let axis = self.independent().len();
+                let fits = base.shape().len() >= axis && base.shape()[..axis] == *self.independent();
+                if fits { remember(wide, base.unsqueeze(axis as isize)) } else { wide }
+            }
+            None => wide,
+        }
     }
 
     /// The weighted sum of values of the components.
@@ -155,6 +180,20 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
         (weights * of_each).sum_axis(axis)
     }
 
+    /// The weighted sum of probabilities of the components. The weights are divided by their sum, which may have
+    /// rounded, so that the result is at most 1, and 1 where all probabilities are.
+    fn average_probability(&self, of_each: Var<'t, F>) -> Var<'t, F> {
+        self.average(of_each) / self.weights.probabilities().held().sum_axis(-1)
+    }
+
+    /// The logarithm of the weighted sum of probabilities or densities of the components, given their logarithms.
+    fn log_average(&self, of_each: Var<'t, F>) -> Var<'t, F> {
+        match self.weights {
+            ProbabilitiesOrLogits::Probabilities(weights) => log_average(weights, of_each),
+            ProbabilitiesOrLogits::Logits(_) => (self.weights.logs() + of_each).logsumexp(-1),
+        }
+    }
+
     /// A value of each component.
     fn pieces(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         self.components.sample(&draw.purpose("components"))
@@ -163,6 +202,18 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
     fn independent(&self) -> Shape {
         let event = self.event_shape();
         event.iter().take(event.len() - self.rank()).copied().collect()
+    }
+
+    /// The sample, which remembers the base value of the chosen component.
+    fn with_base_of(&self, chosen: Var<'t, F>, base: Var<'t, F>, sample: Var<'t, F>) -> Var<'t, F> {
+        let (event, axis) = (base.shape(), self.independent().len());
+        if event.len() <= axis || event[..axis] != *self.independent() || event[axis] != self.weights.count() {
+            return sample;
+        }
+        let wide = (axis..event.len()).fold(chosen, |chosen, _| chosen.unsqueeze(-1));
+        let picked = base.gather(axis as isize, wide.broadcast_to(event.with_size(axis, 1)));
+        let without: Shape = event.iter().enumerate().filter(|(at, _)| *at != axis).map(|(_, &size)| size).collect();
+        remember(sample, picked.reshape(without))
     }
 
     /// The independent axes, and one of the components.
@@ -205,7 +256,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        (self.weights.logs() + self.components.log_prob_each(self.wide(value))).logsumexp(-1)
+        self.log_average(self.components.log_prob_each(self.wide(value)))
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -214,8 +265,12 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
         let wide = (0..=self.rank()).fold(chosen, |chosen, _| chosen.unsqueeze(-1));
         let event = self.components.event_shape();
         let one = event.with_size(event.rank() - 1 - self.rank(), 1);
-        let picked = all.gather(-1 - self.rank() as isize, wide.broadcast_to(one));
-        Ok(picked.reshape(self.event_shape()).stop_gradient())
+        let picked = all.gather(-1 - self.rank() as isize, wide.broadcast_to(one)).reshape(self.event_shape());
+        let picked = match base_of(all) {
+            Some(base) => self.with_base_of(chosen, base, picked),
+            None => picked,
+        };
+        Ok(picked.stop_gradient())
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -249,27 +304,6 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
 }
 
 impl<'t, F: Real, D: Distribution<'t, F>> ScoreDifferentiable<'t, F> for Blend<Var<'t, F>, D> {}
-
-impl<'t, F: Real, D: Distribution<'t, F>> CumulativeDistribution<'t, F> for Blend<Var<'t, F>, D> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        match self.components.capabilities().cdf {
-            Some(inside) => self.average(inside.cdf(self.wide(value))),
-            None => value.tape().constant(f64::NAN),
-        }
-    }
-}
-
-impl<'t, F: Real, D: Distribution<'t, F>> QuantileFunction<'t, F> for Blend<Var<'t, F>, D> {
-    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        match self.components.capabilities().icdf {
-            Some(inside) => {
-                let all = inside.icdf(self.wide(probability));
-                invert(self, probability, -(-all).max_axis(-1), all.max_axis(-1))
-            }
-            None => probability.tape().constant(f64::NAN),
-        }
-    }
-}
 
 impl<'t, F: Real, D: Distribution<'t, F>> Reparameterized<'t, F> for Blend<Var<'t, F>, D> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -310,7 +344,8 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
         let count = self.weights.count();
         let value = self.wide(sample).broadcast_to(self.components.event_shape());
         let Some(parts) = weak.weak_derivative(parameter, value, draw)? else { return Ok(None) };
-        let shares = (self.weights.logs() + self.components.log_prob_each(value)).softmax(-1).stop_gradient();
+        let of_each = self.components.log_prob_each(self.wide(sample));
+        let shares = (self.weights.logs() + of_each).softmax(-1).stop_gradient();
         let shares = shares.broadcast_to(self.table_shape());
         let chosen = draw.purpose("component given the sample");
         let chosen = chosen.record_categorical(sample.tape(), &self.independent(), shares)?.one_hot(count);
@@ -347,6 +382,18 @@ impl<'t, F: Real, D: CumulativeDistribution<'t, F>> CumulativeDistribution<'t, F
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.inner.cdf(value)
     }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.survival(value)
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.log_cdf(value)
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.log_survival(value)
+    }
 }
 
 impl<'t, F: Real, D: QuantileFunction<'t, F> + Reparameterized<'t, F>> QuantileFunction<'t, F>
@@ -354,6 +401,10 @@ impl<'t, F: Real, D: QuantileFunction<'t, F> + Reparameterized<'t, F>> QuantileF
 {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         self.inner.icdf(probability)
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.inner.inverse_survival(probability)
     }
 }
 
@@ -365,5 +416,6 @@ impl<'t, F: Real, D: CumulativeDistribution<'t, F> + Reparameterized<'t, F>> Rep
     }
 }
 
+mod tails;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 pub(crate) mod bijector;
 pub(crate) mod independent;
+mod inversion;
 pub(crate) mod invertible_map;
+mod log_average;
 pub(crate) mod mixture;
 pub(crate) mod mixture_same_family;
 mod simplex_maps;
@@ -12,8 +14,9 @@ mod vectors;
 pub(crate) mod wrapper;
 
 pub use bijector::Bijector;
+pub use bijector::composition::Composition;
 pub use independent::Independent;
-pub use invertible_map::{InvertibleMap, LiveMap, StoredMap, TensorMap};
+pub use invertible_map::{InvertibleMap, LiveMap, OwnSample, Preimage, StoredMap, TensorMap};
 pub use mixture::Mixture;
 pub use mixture_same_family::MixtureSameFamily;
 pub use transformed::TransformedDistribution;

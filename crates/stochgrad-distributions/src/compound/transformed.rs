@@ -7,10 +7,23 @@
 //! | score | that of the distribution inside, unless the support depends on the parameters of the map |
 //! | reparameterised | $g$ of the path of the distribution inside |
 //! | weak derivatives with respect to the parameters of the distribution inside | both parts pushed through $g$, with the same constants; for maps of single numbers |
-//! | distribution function | for maps of single numbers, where the distribution inside has one |
+//! | distribution function, survival function, their logarithms and inverses | for maps of single numbers, where the distribution inside has them; a falling map swaps both tails |
+//!
+//! # Samples of its own
+//!
+//! A sample remembers the value of the base distribution that it is the image of. The log-probability of a sample, or
+//! the distribution function there, is computed from that value: also where the image has rounded, such as `tanh(20)`
+//! in single precision, it is that of the base value, and so are its derivatives of every order. This holds inside
+//! [`Mixture`](crate::Mixture), [`MixtureSameFamily`](crate::MixtureSameFamily) and
+//! [`Independent`](crate::Independent) too, and for another distribution with the same map. The image itself is inside
+//! the open support: the nearest number where the map rounds to the end.
+//!
+//! Any other value is inverted: data, a sample that a computation has changed, and a value with which a counterfactual
+//! method has replaced a sample. A value at the end of an open support has the log-density −∞ with derivatives of 0.
 
-use crate::compound::invertible_map::{InvertibleMap, LiveMap, StoredMap, TensorMap};
+use crate::compound::invertible_map::{InvertibleMap, LiveMap, OwnSample, Preimage, StoredMap, TensorMap};
 use crate::compound::wrapper::{delegate, lacks};
+use crate::derivative::base_values::remember;
 use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
 use crate::prelude::*;
 use crate::sampled_by_rand;
@@ -30,6 +43,25 @@ use stochgrad_tape::{IdMap, Smoothness, Tape};
 /// let same = LogNormal::new(location, 0.5);
 /// let x = tape.constant(2.0);
 /// assert!((distribution.log_prob(x).item()? - same.log_prob(x).item()?).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A sample remembers the value of the base distribution, so that the log-probability of a sample keeps all digits
+/// where the map has rounded:
+///
+/// ```
+/// use stochgrad_distributions::{Bijector, Distribution, Draw, KeyedNoise, Normal, NoiseKey, TransformedDistribution};
+/// use stochgrad_tape::{Plates, Tape};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f32>::new();
+/// let action = TransformedDistribution::new(Normal::new(tape.parameter(30.0), 1.0), Bijector::Tanh);
+/// let noise = KeyedNoise::new(1, 0);
+/// let x = action.sample(&Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new()))?;
+/// assert!(x.item()? < 1.0 && action.log_prob(x).item()? > 50.0);
+/// let same = tape.constant(x.peek()?);
+/// assert!(action.log_prob(same).item()? < -200.0);
 /// # Ok(())
 /// # }
 /// ```
@@ -107,15 +139,33 @@ impl<D, B> Image<D, B> {
         !self.bijector.parameters().is_empty() && self.support().depends_on_parameters()
     }
 
-    /// The log-density of each element of the map, given a value of the distribution inside.
-    fn density<'t, F: Real>(&self, x: Var<'t, F>) -> Var<'t, F>
+    /// The log-density of each element, given a value of the distribution inside with the slope of the map there.
+    fn density<'t, F: Real>(&self, x: Preimage<'t, F>) -> Var<'t, F>
     where
         D: Distribution<'t, F>,
         B: InvertibleMap<'t, F>,
     {
         let (own, before) = (self.base.element_rank(), self.bijector.element_ranks().0);
-        let joined = self.base.log_prob_each(x).sum_last(before.saturating_sub(own));
-        joined - self.bijector.log_slope(x).sum_last(own.saturating_sub(before))
+        let joined = self.base.log_prob_each(x.value).sum_last(before.saturating_sub(own));
+        joined - x.log_slope.sum_last(own.saturating_sub(before))
+    }
+
+    /// A value inside the image.
+    fn within<'t, F: Real>(&self, like: Var<'t, F>) -> Var<'t, F>
+    where
+        D: Distribution<'t, F>,
+        B: InvertibleMap<'t, F>,
+    {
+        let shape = if self.of_numbers() { Shape::scalar() } else { self.base.event_shape() };
+        self.bijector.forward(like.tape().constant(Tensor::from_fn(shape, |_| F::from_f64(0.5)))).held()
+    }
+
+    /// The image of a value of the distribution inside, which remembers that value.
+    fn image<'t, F: Real>(&self, x: Var<'t, F>) -> Var<'t, F>
+    where
+        B: InvertibleMap<'t, F>,
+    {
+        remember(self.bijector.image(x), x)
     }
 
     fn of_numbers<'t, F: Real>(&self) -> bool
@@ -154,18 +204,20 @@ impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> Distribution<
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let distance = if self.of_numbers() { self.bijector.distance(value) } else { None };
-        match distance {
-            None => self.density(self.bijector.inverse(value)),
-            Some(distance) => {
-                let within = self.bijector.forward(value.stop_gradient() * 0.0 + 0.5).stop_gradient();
-                Boundary::Excluded.confine(distance, value, within, |y| self.density(self.bijector.inverse(y)))
-            }
-        }
+        let own = OwnSample::find(&self.bijector, value);
+        let density = |y: Var<'t, F>| self.density(self.bijector.preimage(y, own));
+        let (before, after) = self.bijector.element_ranks();
+        let distance = if self.base.element_rank() <= before { self.bijector.distance(value) } else { None };
+        let Some(distance) = distance else { return density(value) };
+        // A sample is inside, even if the inverse of an affine map rounds it to the boundary.
+        let distance = own.map_or(distance, |own| own.mask().select(value.tape().constant(1.0), distance));
+        let outside = Boundary::Excluded.outside(distance);
+        let wide = (0..after).fold(outside, |outside, _| outside.unsqueeze(-1));
+        outside.select(value.tape().constant(f64::NEG_INFINITY), density(wide.select(self.within(value), value)))
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        Ok(self.bijector.forward(self.base.sample(draw)?).stop_gradient())
+        Ok(self.image(self.base.sample(draw)?).stop_gradient())
     }
 
     fn validate(&self) -> DistributionResult<()> {
@@ -192,7 +244,7 @@ impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> ScoreDifferen
 impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> Reparameterized<'t, F> for Image<D, B> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         match self.base.capabilities().reparameterized {
-            Some(path) => Ok(self.bijector.forward(path.rsample(draw)?)),
+            Some(path) => Ok(self.image(path.rsample(draw)?)),
             None => Err(lacks("TransformedDistribution", "a path", self.base.name())),
         }
     }
@@ -211,45 +263,12 @@ impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> WeakDerivativ
         if parameter >= self.base.parameters().len() {
             return Ok(None);
         }
-        let Some(parts) = weak.weak_derivative(parameter, self.bijector.inverse(sample), draw)? else {
+        let own = OwnSample::find(&self.bijector, sample);
+        let Some(parts) = weak.weak_derivative(parameter, self.bijector.preimage(sample, own).value, draw)? else {
             return Ok(None);
         };
-        let values = parts.values.into_iter().map(|part| self.bijector.forward(part)).collect();
+        let values = parts.values.into_iter().map(|part| self.bijector.image(part)).collect();
         Ok(Some(Alternatives { values, weights: parts.weights }))
-    }
-}
-
-impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> CumulativeDistribution<'t, F> for Image<D, B> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let tape = value.tape();
-        let Some(inside) = self.base.capabilities().cdf.filter(|_| self.of_numbers()) else {
-            return tape.constant(f64::NAN);
-        };
-        let falls = (-self.bijector.direction(value)).step();
-        let at = |y: Var<'t, F>| {
-            let probability = inside.cdf(self.bijector.inverse(y));
-            falls.select(1.0 - probability, probability)
-        };
-        match self.bijector.distance(value) {
-            None => at(value),
-            Some(distance) => {
-                let possible = distance.step();
-                let within = self.bijector.forward(value.stop_gradient() * 0.0 + 0.5).stop_gradient();
-                // Outside the image the distribution function is 0 or 1.
-                let beyond = (value - within).step();
-                possible.select(at(possible.select(value, within)), beyond)
-            }
-        }
-    }
-}
-
-impl<'t, F: Real, D: Distribution<'t, F>, B: InvertibleMap<'t, F>> QuantileFunction<'t, F> for Image<D, B> {
-    fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        let falls = (-self.bijector.direction(probability)).step();
-        match self.base.capabilities().icdf {
-            Some(inside) => self.bijector.forward(inside.icdf(falls.select(1.0 - probability, probability))),
-            None => probability.tape().constant(f64::NAN),
-        }
     }
 }
 
@@ -287,6 +306,18 @@ impl<'t, F: Real, D: CumulativeDistribution<'t, F>, B: InvertibleMap<'t, F>> Cum
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.inner.cdf(value)
     }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.survival(value)
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.log_cdf(value)
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.inner.log_survival(value)
+    }
 }
 
 impl<'t, F: Real, D: QuantileFunction<'t, F>, B: InvertibleMap<'t, F>> QuantileFunction<'t, F>
@@ -295,96 +326,12 @@ impl<'t, F: Real, D: QuantileFunction<'t, F>, B: InvertibleMap<'t, F>> QuantileF
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         self.inner.icdf(probability)
     }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.inner.inverse_survival(probability)
+    }
 }
 
+mod tails;
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::compound::bijector::Bijector;
-    use crate::continuous::beta::Beta;
-    use crate::continuous::logistic::Logistic;
-    use crate::continuous::normal::Normal;
-    use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::{Build, DistributionCheck, Domain, assert_nothing_at, check_family};
-    use stochgrad_tape::Plates;
-
-    const LOG_NORMAL: Build = |p| Box::new(TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Exp));
-    const LOGIT_NORMAL: Build = |p| Box::new(TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Sigmoid));
-    const FALLING: Build = |p| {
-        let map = Bijector::chain([Bijector::Softplus, Bijector::affine(p[2], -1.5)]);
-        Box::new(TransformedDistribution::new(Normal::new(p[0], p[1]), map))
-    };
-
-    #[test]
-    fn everything_follows_the_distribution() {
-        DistributionCheck::new(LOG_NORMAL, &[0.2, 0.4], Domain::HalfLine).assert_distribution(&[0.3, 1.1, 4.0], 241);
-        DistributionCheck::new(LOGIT_NORMAL, &[0.2, 0.8], Domain::UnitInterval)
-            .assert_distribution(&[0.3, 0.6, 0.9], 251);
-        assert_nothing_at(LOG_NORMAL, &[0.2, 0.4], -0.5);
-        assert_nothing_at(LOGIT_NORMAL, &[0.2, 0.4], 1.5);
-        let distribution = DistributionCheck::new(FALLING, &[0.2, 0.8, 0.7], Domain::Line(-12.0, 0.7));
-        distribution.assert_score(&[-2.0, -0.5, 0.6]);
-        distribution.assert_cdf(&[-2.0, -0.5, 0.6]);
-        distribution.assert_path(261);
-        distribution.assert_weak(0, 262);
-        distribution.assert_weak(1, 263);
-    }
-
-    #[test]
-    fn a_support_that_depends_on_the_map_has_no_score() {
-        let tape = Tape::<f64>::new();
-        let (zero, shift) = (tape.parameter(0.0), tape.parameter(0.3));
-        let moved = || Bijector::affine(shift, 2.0);
-        // A uniform distribution on [0.3, 2.3] in disguise: its log-density jumps at the ends.
-        let uniform =
-            TransformedDistribution::new(Logistic::new(zero, 1.0), Bijector::chain([Bijector::Sigmoid, moved()]));
-        assert_eq!(uniform.support(), Support::Interval);
-        assert!(uniform.capabilities().score.is_none());
-        let beta = TransformedDistribution::new(Beta::new(tape.parameter(2.0), 3.0), moved());
-        assert!(beta.support().depends_on_parameters() && beta.capabilities().score.is_none());
-
-        let normal = Normal::new(zero, 1.0);
-        for (map, support) in [
-            (moved(), Support::Real),
-            (Bijector::Tanh, Support::Between(-1.0, 1.0)),
-            (Bijector::chain([moved(), Bijector::Exp]), Support::Positive),
-            (Bijector::chain([moved(), Bijector::Exp, Bijector::Power(shift)]), Support::Positive),
-        ] {
-            let distribution = TransformedDistribution::new(normal, map);
-            assert_eq!(distribution.support(), support);
-            assert!(distribution.capabilities().score.is_some());
-        }
-        let vector = Normal::new(tape.parameter([0.1, 0.2]), 1.0);
-        let simplex = TransformedDistribution::new(vector, Bijector::chain([moved(), Bijector::SoftmaxCentred]));
-        assert_eq!(simplex.support(), Support::Simplex(3));
-        assert!(simplex.capabilities().score.is_some());
-    }
-
-    #[test]
-    fn vectors_are_mapped_to_a_simplex() {
-        let tape = Tape::<f64>::new();
-        let normal = Normal::new(tape.parameter([[0.1, 0.2], [0.3, -0.4], [1.0, 0.0]]), 1.0);
-        for map in [Bijector::StickBreaking, Bijector::SoftmaxCentred] {
-            let distribution = TransformedDistribution::new(normal, map);
-            assert_eq!((distribution.event_shape().to_vec(), distribution.element_rank()), (vec![3, 3], 1));
-            let noise = KeyedNoise::new(1, 0);
-            let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new());
-            let y = distribution.rsample(&draw).unwrap();
-            assert!(y.sum_axis(-1).peek().unwrap().as_slice().iter().all(|sum| (sum - 1.0).abs() < 1e-14));
-            let each = distribution.log_prob_each(y).peek().unwrap();
-            let x = distribution.bijector().inverse(y);
-            let expected = normal.log_prob_each(x).sum_last(1) - distribution.bijector().log_slope(x);
-            assert_eq!((each.shape().to_vec(), each.to_vec()), (vec![3], expected.peek().unwrap().to_vec()));
-            assert!(distribution.capabilities().cdf.is_none() && distribution.capabilities().weak_derivative.is_none());
-            check_family(&tape, &distribution, y);
-        }
-    }
-
-    #[test]
-    fn a_map_by_zero_is_an_error() {
-        let tape = Tape::<f64>::new();
-        let normal = Normal::new(tape.parameter(0.0), 1.0);
-        let distribution = TransformedDistribution::new(normal, Bijector::affine(tape.constant(1.0), 0.0));
-        assert!(distribution.validate().is_err());
-    }
-}
+mod tests;

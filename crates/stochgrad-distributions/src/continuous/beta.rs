@@ -19,12 +19,14 @@
 //! Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018.
 
 use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::known_logarithms::log_odds_of;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::held_above_underflow;
 use crate::derivative::weak_gamma::weak_log_odds;
 use crate::derivative::weak_shape::ratio_parts;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
+use crate::distribution::{above, finite_end, log_of_either, step_of_kernels};
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
 
@@ -67,6 +69,44 @@ impl<'t, F: Real> Beta<Var<'t, F>> {
         Beta { alpha: mean * total, beta: (1.0 - mean) * total }
     }
 
+    /// The log-density at the value with this logit, which may have rounded to 0 or 1.
+    fn log_prob_of_logit(&self, odds: Var<'t, F>) -> Var<'t, F> {
+        let least = F::MIN_POSITIVE.to_f64();
+        let (x, y) = (odds.sigmoid().clamp(least, 1.0), (-odds).sigmoid().clamp(least, 1.0));
+        let density = special::log_beta_kernel(self.alpha, self.beta, x, y) - x.ln() - y.ln();
+        // The logarithms of x and y beyond the least positive number.
+        let beyond = |log: Var<'t, F>| log - log.clamp(least.ln(), 0.0);
+        let (below, above) = (odds.log_sigmoid(), (-odds).log_sigmoid());
+        density + (self.alpha - 1.0) * beyond(below) + (self.beta - 1.0) * beyond(above)
+    }
+
+    /// A tail at the value with this logit, which may have rounded to 0 or 1. The density of the logit is exponential
+    /// beyond the smallest positive number.
+    fn tail_of_logit(&self, odds: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+        // The upper tail is the lower one of the mirrored distribution.
+        let (a, b, odds, lower) = match tail {
+            Tail::Lower | Tail::LogLower => (self.alpha, self.beta, odds, tail),
+            Tail::Upper => (self.beta, self.alpha, -odds, Tail::Lower),
+            Tail::LogUpper => (self.beta, self.alpha, -odds, Tail::LogLower),
+        };
+        lower.on_line(odds, |odds| {
+            let (least, most) = (F::MIN_POSITIVE.to_f64(), F::MAX.to_f64());
+            let odds = odds.clamp(-most, most);
+            let (x, y) = (odds.sigmoid().clamp(least, 1.0), (-odds).sigmoid().clamp(least, 1.0));
+            let beyond = |log: Var<'t, F>| log - log.clamp(least.ln(), 0.0);
+            let (below, above_one) = (a * beyond(odds.log_sigmoid()), b * beyond((-odds).log_sigmoid()));
+            let opposite = special::beta_inc_pair(b, a, y, x);
+            let probability = special::beta_inc_pair(a, b, x, y) * below.exp() - opposite * above_one.expm1();
+            if lower == Tail::Lower {
+                return probability;
+            }
+            let far = above(odds, -least.ln());
+            let [even, none] = [0.5, 0.0].map(|p| odds.tape().constant(p));
+            let near_one = log_of_either(far.select(probability, even), far.select(opposite * above_one.exp(), none));
+            far.select(near_one, special::log_beta_inc(a, b, x, y) + below)
+        })
+    }
+
     /// The sum of the concentrations.
     pub fn total(&self) -> Var<'t, F> {
         self.alpha + self.beta
@@ -77,11 +117,14 @@ impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let half = value.tape().constant(0.5);
-        let density = Boundary::Excluded.confine(value.minimum(1.0 - value), value, half, |x| {
-            let y = 1.0 - x;
-            special::log_beta_kernel(self.alpha, self.beta, x, y) - x.ln() - (-x).log1p()
-        });
+        if let Some(odds) = log_odds_of(value) {
+            return self.log_prob_of_logit(odds);
+        }
+        let step = step_of_kernels::<F>();
+        let (x, y) = (value + finite_end(self.alpha, step), (1.0 - value) + finite_end(self.beta, step));
+        let outside = Boundary::Excluded.outside(x.minimum(y));
+        let inside = special::log_beta_kernel(self.alpha, self.beta, x, y) - x.ln() - y.ln();
+        let density = outside.select(value.tape().constant(f64::NEG_INFINITY), inside);
         // What the logarithms of the value and of 1 minus the value have lost: the former where the value is limited, the
         // latter by rounding too.
         let lowest = F::MIN_POSITIVE.to_f64().ln();
@@ -120,13 +163,41 @@ impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Beta<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        special::beta_inc(self.alpha, self.beta, value.clamp(0.0, 1.0))
+        if let Some(odds) = log_odds_of(value) {
+            return self.tail_of_logit(odds, Tail::Lower);
+        }
+        Tail::Lower.on_unit_interval(value, |x| special::beta_inc_pair(self.alpha, self.beta, x, 1.0 - x))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if let Some(odds) = log_odds_of(value) {
+            return self.tail_of_logit(odds, Tail::Upper);
+        }
+        Tail::Upper.on_unit_interval(value, |x| special::beta_inc_pair(self.beta, self.alpha, 1.0 - x, x))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if let Some(odds) = log_odds_of(value) {
+            return self.tail_of_logit(odds, Tail::LogLower);
+        }
+        Tail::LogLower.on_unit_interval(value, |x| special::log_beta_inc(self.alpha, self.beta, x, 1.0 - x))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if let Some(odds) = log_odds_of(value) {
+            return self.tail_of_logit(odds, Tail::LogUpper);
+        }
+        Tail::LogUpper.on_unit_interval(value, |x| special::log_beta_inc(self.beta, self.alpha, 1.0 - x, x))
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Beta<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        special::beta_inc_inverse(self.alpha, self.beta, probability)
+        quantile_inside(probability, [0.0, 1.0], |p| special::beta_inc_inverse(self.alpha, self.beta, p))
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_inside(probability, [1.0, 0.0], |p| special::beta_inc_complement_inverse(self.alpha, self.beta, p))
     }
 }
 
@@ -181,9 +252,14 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Beta<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Beta<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        let (a, b) = (self.alpha - other.alpha, self.beta - other.beta);
-        let logs = special::log_beta(other.alpha, other.beta) - special::log_beta(self.alpha, self.beta);
-        (logs + a * self.alpha.digamma() + b * self.beta.digamma() - (a + b) * self.total().digamma()).sum()
+        // That of Dirichlet distributions, whose large terms are combined.
+        let (own, others) = (self.total(), other.total());
+        let each = |own_part: Var<'t, F>, other_part: Var<'t, F>| {
+            special::stirling_divergence(own_part, other_part)
+                + special::deviance(other_part, own_part * (others / own))
+        };
+        let parts = each(self.alpha, other.alpha) + each(self.beta, other.beta);
+        (parts - special::stirling_divergence(own, others)).sum()
     }
 }
 

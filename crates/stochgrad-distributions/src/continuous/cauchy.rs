@@ -14,7 +14,9 @@
 //! | weak derivative with respect to $\mu$ | $1/\pi s$, $\mu \pm s\sqrt{e^E - 1}$ with the same $E$ in both parts |
 //! | weak derivative with respect to $s$ | $1/s$; one replay: $x$ moved away from $\mu$, to $z^2 = (1 + z_x^2) e^E - 1$ |
 
+use crate::derivative::underflow::finite_draws;
 use crate::derivative::weak::{location_derivative, scale_derivative};
+use crate::distribution::{above, confine_real, log_of_either};
 use crate::prelude::*;
 use std::f64::consts::{FRAC_1_PI, PI};
 
@@ -63,7 +65,7 @@ impl<'t, F: Real> Distribution<'t, F> for Cauchy<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        -(special::log1p_square(self.standardize(value)) + (self.scale.ln() + PI.ln()))
+        confine_real(self.standardize(value), |z| -(special::log1p_square(z) + (self.scale.ln() + PI.ln())))
     }
 
     drawn_by_path!();
@@ -77,17 +79,33 @@ impl<'t, F: Real> Distribution<'t, F> for Cauchy<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Cauchy<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        special::acot(-self.standardize(value)) * FRAC_1_PI
+        Tail::Lower.on_line(self.standardize(value), |z| special::acot(-z) * FRAC_1_PI)
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_line(self.standardize(value), |z| special::acot(z) * FRAC_1_PI)
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_line(self.standardize(value), |z| log_upper(-z))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_line(self.standardize(value), log_upper)
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Cauchy<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // −cot(πp), computed from the nearer end.
-        let upper = (probability - 0.5).step();
-        let end = upper.select(1.0 - probability, probability) * PI;
-        let size = end.cos() / end.sin();
-        self.location + self.scale * upper.select(size, -size)
+        quantile_between(probability, ends(probability, f64::NEG_INFINITY, f64::INFINITY), |p| {
+            self.location - self.scale * cotangent(p)
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, ends(probability, f64::INFINITY, f64::NEG_INFINITY), |p| {
+            self.location + self.scale * cotangent(p)
+        })
     }
 }
 
@@ -95,8 +113,10 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Cauchy<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Cauchy<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
-        Ok(self.icdf(u))
+        // The cotangent is odd, so that both tails are as precise as the noise.
+        let noise = draw.record_noise(self.location.tape(), Fill::Folded, &self.event_shape())?;
+        let angle = noise * PI;
+        Ok(finite_draws(self.location - self.scale * (angle.cos() / angle.sin())))
     }
 }
 
@@ -114,7 +134,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Cauchy<Var<'t, F>> {
                 let density_at_mode = distribution.scale.recip() * FRAC_1_PI;
                 let level = |e: Var<'t, F>| {
                     let radius = distribution.scale * e.expm1().sqrt();
-                    (distribution.location + radius, distribution.location - radius)
+                    (finite_draws(distribution.location + radius), finite_draws(distribution.location - radius))
                 };
                 location_derivative(tape, draw, &event, density_at_mode, level).map(Some)
             }
@@ -122,7 +142,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Cauchy<Var<'t, F>> {
                 let z = distribution.standardize(sample.stop_gradient());
                 let outward = |e: Var<'t, F>| {
                     let square = e.expm1() + z.square() * e.exp();
-                    distribution.location + distribution.scale * z.sign() * square.sqrt()
+                    finite_draws(distribution.location + distribution.scale * z.sign() * square.sqrt())
                 };
                 scale_derivative(tape, draw, &event, distribution.scale, outward).map(Some)
             }
@@ -143,8 +163,27 @@ impl<'t, F: Real> KlDivergence<'t, F> for Cauchy<Var<'t, F>> {
         // 2019.
         let (a, b) = (self.scale, other.scale);
         let shift = self.location - other.location;
-        (((a + b).square() + shift.square()).ln() - (a * b * 4.0).ln()).sum()
+        let gap = a - b;
+        (((gap / a) * (gap / b) + (shift / a) * (shift / b)) * 0.25).log1p().sum()
     }
+}
+
+/// The logarithm of the probability of a standard variate above z.
+fn log_upper<F: Real>(z: Var<'_, F>) -> Var<'_, F> {
+    let log = log_of_either(special::acot(z) * FRAC_1_PI, special::acot(-z) * FRAC_1_PI);
+    // Far out it is 1/πz, and the square of z would overflow in the derivative.
+    above(z, FAR).select(-(z.ln() + PI.ln()), log)
+}
+
+/// Where 1 + z² is z² up to rounding.
+pub(super) const FAR: f64 = 1e9;
+
+/// cot(πp) of a probability, computed from the nearer end.
+fn cotangent<F: Real>(p: Var<'_, F>) -> Var<'_, F> {
+    let upper = above(p, 0.5);
+    let end = upper.select(1.0 - p, p) * PI;
+    let size = end.cos() / end.sin();
+    upper.select(-size, size)
 }
 
 #[cfg(test)]
@@ -159,7 +198,7 @@ mod tests {
     fn everything_follows_the_distribution() {
         let distribution = DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::HeavyLine).with_bounded_cost();
         distribution.assert_distribution(&[-300.0, 0.1, 5.0], 21);
-        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
+        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8], [0.3, 1e306]] {
             assert_finite(BUILD, &parameters, 9);
         }
         let tape = Tape::new();

@@ -18,6 +18,7 @@ use crate::continuous::gamma::Gamma;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
+use stochgrad_tensor::map::Map;
 
 distribution! {
     /// Sums of squares of standard normal samples, given by the degrees of freedom. Use it for sample variances.
@@ -48,7 +49,8 @@ impl<'t, F: Real> Chi2<Var<'t, F>> {
 
     /// The same distribution as a gamma distribution.
     pub fn gamma(&self) -> Gamma<Var<'t, F>> {
-        Gamma::new(self.degrees_of_freedom * 0.5, 0.5)
+        // The halves of the smallest numbers are not 0.
+        Gamma::new((self.degrees_of_freedom * 0.5).map(Map::MaxScalar(F::MIN_POSITIVE.to_f64())), 0.5)
     }
 }
 
@@ -80,11 +82,27 @@ impl<'t, F: Real> CumulativeDistribution<'t, F> for Chi2<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.gamma().cdf(value)
     }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().survival(value)
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().log_cdf(value)
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().log_survival(value)
+    }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Chi2<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         self.gamma().icdf(probability)
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.gamma().inverse_survival(probability)
     }
 }
 

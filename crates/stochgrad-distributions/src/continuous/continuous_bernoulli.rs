@@ -15,9 +15,12 @@
 //! \ln(\sinh(\eta/2)/(\eta/2))$ nothing is special at $\eta = 0$, where the usual formulas are 0/0.
 
 use crate::derivative::implicit::implicit_path;
+use crate::distribution::above;
 use crate::family;
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
+use std::f64::consts::LN_2;
+use stochgrad_tensor::map::Map;
 
 /// Values in the unit interval with an exponential density, given by log-odds or probability: the distribution for
 /// which the cross-entropy of grey values is a log-density. The probability is not the mean.
@@ -101,10 +104,8 @@ impl<'t, F: Real> Distribution<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let half = value.tape().constant(0.5);
         let logit = self.logits();
-        Boundary::Included
-            .confine(value.minimum(1.0 - value), value, half, |x| logit * (x - 0.5) - special::log_sinhc(logit * 0.5))
+        Boundary::Included.confine_unit(value, |x| logit * (x - 0.5) - special::log_sinhc(logit * 0.5))
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -154,33 +155,93 @@ fn langevin<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     special::log_sinhc_derivative(x, 1)
 }
 
+impl<'t, F: Real> ContinuousBernoulli<Var<'t, F>> {
+    /// The logarithm of the distribution function inside the unit interval, (e^λx − 1) / (e^λ − 1).
+    fn log_lower(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let logit = self.logits();
+        x.ln() + (log_normalizer(logit * x) - log_normalizer(logit))
+    }
+
+    /// The logarithm of the survival function inside the unit interval: that of the mirror image.
+    fn log_upper(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let (logit, y) = (-self.logits(), 1.0 - x);
+        y.ln() + (log_normalizer(logit * y) - log_normalizer(logit))
+    }
+
+    /// The value above which there is the probability `upper`, and below which there is `lower`, which is 1 − `upper`.
+    /// It has no derivatives.
+    fn between(&self, lower: Var<'t, F>, upper: Var<'t, F>) -> Var<'t, F> {
+        let (tape, logit) = (lower.tape(), self.logits().held());
+        let (lower, upper) = (lower.held(), upper.held());
+        let rising = logit.step();
+        // The probability between the value and the end with the higher density, and the rest.
+        let (dense, sparse) = (rising.select(upper, lower), rising.select(lower, upper));
+        let steep = logit.abs();
+        let flat = steep.le(tape.constant(1e-9));
+        let rate = flat.select(tape.constant(1.0), steep);
+        // To first order in the rate around a flat density.
+        let almost = dense - steep * dense * (1.0 - dense) * 0.5;
+        // Two forms of one logarithm. The first one is precise where the sum is small.
+        let sum = sparse + dense * (-rate).exp();
+        let log = above(sum, 0.5).select((dense * (-rate).expm1()).log1p(), sum.ln());
+        let from_dense = flat.select(almost, -log / rate);
+        // From the other end, where the value is closer to it. Where e^λ overflows, it is not.
+        let growth = rate.map(Map::MinScalar(F::MAX.to_f64().ln())).expm1();
+        let short = sparse * growth;
+        let from_sparse = flat.select(sparse + steep * sparse * dense * 0.5, short.log1p() / rate);
+        let from_zero = above(short, 1.0).select(1.0 - from_dense, from_sparse);
+        rising.select(from_zero, from_dense).clamp(0.0, 1.0)
+    }
+}
+
 impl<'t, F: Real> CumulativeDistribution<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let (x, logit) = (value.clamp(0.0, 1.0), self.logits());
-        x * (log_normalizer(logit * x) - log_normalizer(logit)).exp()
+        Tail::Lower.on_unit_interval(value, |x| {
+            let log = self.log_lower(x);
+            above(log, -LN_2).select(1.0 - self.log_upper(x).exp(), log.exp())
+        })
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_unit_interval(value, |x| {
+            let log = self.log_upper(x);
+            above(log, -LN_2).select(1.0 - self.log_lower(x).exp(), log.exp())
+        })
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_unit_interval(value, |x| {
+            let log = self.log_lower(x);
+            above(log, -LN_2).select((-self.log_upper(x).exp()).log1p(), log)
+        })
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_unit_interval(value, |x| {
+            let log = self.log_upper(x);
+            above(log, -LN_2).select((-self.log_lower(x).exp()).log1p(), log)
+        })
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        // Computed from the end at which the density is highest, so that nothing overflows; the derivatives are those
-        // of the implicit path.
-        let (tape, logit) = (probability.tape(), self.logits().stop_gradient());
-        let rising = logit.step();
-        let far = rising.select(1.0 - probability, probability).stop_gradient();
-        let near = rising.select(probability, 1.0 - probability).stop_gradient();
-        let steep = -logit.abs();
-        let flat = (steep.abs() - 1e-9).le(tape.constant(0.0));
-        let rate = flat.select(tape.constant(-1.0), steep);
-        // To first order in the rate around a flat density.
-        let almost = far + steep * far * (1.0 - far) * 0.5;
-        // Two forms of one logarithm. The first one is precise where the sum is small.
-        let sum = near + far * rate.exp();
-        let log = sum.lt(tape.constant(0.5)).select(sum.ln(), (far * rate.expm1()).log1p());
-        let distance = flat.select(almost, log / rate);
-        let value = rising.select(1.0 - distance, distance).clamp(0.0, 1.0);
-        let density = self.log_prob_each(value).exp().stop_gradient();
-        value.straight_through((probability - self.cdf(value)) / density)
+        quantile_between(probability, ends(probability, 0.0, 1.0), |p| {
+            let value = self.between(p, 1.0 - p);
+            // The derivatives are those of the implicit path, from the smaller tail.
+            let path = above(p, 0.5).select(self.survival(value), -self.cdf(value));
+            let density = self.log_prob_each(value).exp().held();
+            value.straight_through((path + p) / density)
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, ends(probability, 1.0, 0.0), |p| {
+            let value = self.between(1.0 - p, p);
+            let path = above(p, 0.5).select(-self.cdf(value), self.survival(value));
+            let density = self.log_prob_each(value).exp().held();
+            value.straight_through((path - p) / density)
+        })
     }
 }
 
@@ -202,7 +263,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for ContinuousBernoulli<Var<'t, F>> {
 impl<'t, F: Real> KlDivergence<'t, F> for ContinuousBernoulli<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         let (own, others) = (self.logits() * 0.5, other.logits() * 0.5);
-        ((own - others) * langevin(own) - special::log_sinhc(own) + special::log_sinhc(others)).sum()
+        special::log_sinhc_divergence(own, others).sum()
     }
 }
 

@@ -13,17 +13,18 @@
 //! | weak derivative with respect to $\lambda$ | $1/\lambda$, the distribution itself and $(E + E')/\lambda$ (Mohamed et al. 2020); with respect to $s$ the parts are exchanged, $1/s$. One replay: $x + sE'$ |
 
 use crate::capabilities;
-use crate::distribution::Boundary;
+use crate::derivative::known_logarithms::logarithm_of;
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameters, QuantileFunction,
     Reparameterized, ScoreDifferentiable, Support, Tempered, WeakDerivative,
 };
+use crate::distribution::{Boundary, Tail, ends, log_one_minus_exp_exp, one_minus_exp, quantile_between};
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use crate::parameter::rate_or_scale::RateOrScale;
 use smallvec::smallvec;
-use stochgrad_tape::Var;
+use stochgrad_tape::{Var, special};
 use stochgrad_tensor::{Real, Shape};
 
 /// Waiting times until an event of constant rate, given by the rate or by the scale, which is the mean.
@@ -127,13 +128,32 @@ impl<'t, F: Real> Distribution<'t, F> for Exponential<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Exponential<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        -(-self.parameter.standardize(value.relu())).expm1()
+        Tail::Lower.on_half_line(self.parameter.standardize(value), one_minus_exp)
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_half_line(self.parameter.standardize(value), |u| (-u).exp())
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if let Some(log) = logarithm_of(value) {
+            return Tail::LogLower.on_line(log + self.parameter.log_rate(), log_one_minus_exp_exp);
+        }
+        Tail::LogLower.on_half_line(self.parameter.standardize(value), |u| special::log1mexp(-u))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_half_line(self.parameter.standardize(value), |u| -u)
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Exponential<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.parameter.stretch(-(-probability).log1p())
+        quantile_between(probability, ends(probability, 0.0, f64::INFINITY), |p| self.parameter.stretch(-(-p).log1p()))
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, ends(probability, f64::INFINITY, 0.0), |p| self.parameter.stretch(-p.ln()))
     }
 }
 
@@ -176,8 +196,8 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Exponential<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Exponential<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        let log_ratio = other.parameter.log_rate() - self.parameter.log_rate();
-        (log_ratio.expm1() - log_ratio).sum()
+        let ratio = self.parameter.rate_ratio(&other.parameter);
+        special::deviance(ratio.tape().constant(1.0), ratio).sum()
     }
 }
 

@@ -23,17 +23,18 @@
 
 use crate::capabilities;
 use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::known_logarithms::logarithm_of;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::{held_logarithm, smallest_logarithm};
 use crate::derivative::weak::drawn_by_path;
 use crate::derivative::weak_gamma::weak_log_gammas;
 use crate::derivative::weak_shape::concentration_parts;
-use crate::distribution::Boundary;
 use crate::distribution::positive;
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
     QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, WeaklyReparameterized,
 };
+use crate::distribution::{Boundary, Tail, above, finite_end, log_of_either, quantile_inside, step_of_kernels};
 use crate::distribution::{Order, SamplePath, WeakNoise, WeakPath};
 use crate::error::DistributionResult;
 use crate::family;
@@ -108,6 +109,31 @@ impl<'t, F: Real> Gamma<Var<'t, F>> {
         self.width.scale()
     }
 
+    /// A tail at the value with this logarithm, which may have underflowed: the distribution function is a power there.
+    fn tail_of_logarithm(&self, log: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+        tail.on_line(log + self.width.log_rate(), |log| {
+            let (least, most) = (smallest_logarithm::<F>(), F::MAX.to_f64());
+            let log = log.clamp(-most, most);
+            let held = log.clamp(least, most.ln() - 1.0);
+            let (a, z) = (self.concentration, held.exp());
+            // Above the least logarithm nothing is lost, in derivatives either: a difference of equal ones would round.
+            let lost = a * (log.minimum(log.tape().constant(least)) - least);
+            let lower = || special::gamma_p(a, z) * lost.exp();
+            let upper = || special::gamma_q(a, z) - special::gamma_p(a, z) * lost.expm1();
+            match tail {
+                Tail::Lower => lower(),
+                Tail::Upper => upper(),
+                Tail::LogLower => special::log_gamma_p(a, z) + lost,
+                Tail::LogUpper => {
+                    let below = above(-log, -least);
+                    let [even, none] = [0.5, 0.0].map(|p| log.tape().constant(p));
+                    let near_zero = log_of_either(below.select(upper(), even), below.select(lower(), none));
+                    below.select(near_zero, special::log_gamma_q(a, z))
+                }
+            }
+        })
+    }
+
     /// Values from logarithms of variates with scale 1. Neither the values nor those in units of the scale are below
     /// twice the smallest positive number.
     fn stretched(&self, logs: Var<'t, F>) -> Var<'t, F> {
@@ -140,19 +166,21 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let tape = value.tape();
-        let outside = Boundary::Excluded.outside(value);
-        // The logarithm must be of something positive even where it is not used: its derivatives are multiplied by
-        // zero.
-        let inside = outside.select(tape.constant(1.0), value);
-        let standard = self.width.standardize(inside);
-        let density = special::log_gamma_kernel(self.concentration, standard) - inside.ln();
-        let lost = lost_by_own_draw(value, |log| log - log.clamp(smallest_logarithm::<F>(), f64::INFINITY));
-        let density = match lost {
+        if let Some(log) = logarithm_of(value) {
+            // A value that has underflowed, or would have overflowed, is replaced by the nearest one.
+            let log = log + self.width.log_rate();
+            let held = log.clamp(smallest_logarithm::<F>(), F::MAX.to_f64().ln() - 1.0);
+            let density = special::log_gamma_kernel(self.concentration, held.exp()) - log + self.width.log_rate();
+            return density + self.concentration * (log - held).minimum(log.tape().constant(0.0));
+        }
+        let standard = self.width.standardize(value) + finite_end(self.concentration, step_of_kernels::<F>());
+        let density = Boundary::Excluded.confine_positive(standard, |z| {
+            special::log_gamma_kernel(self.concentration, z) - z.ln() + self.width.log_rate()
+        });
+        match lost_by_own_draw(value, |log| log - log.clamp(smallest_logarithm::<F>(), f64::INFINITY)) {
             Some(lost) => density + (self.concentration - 1.0) * lost,
             None => density,
-        };
-        outside.select(tape.constant(f64::NEG_INFINITY), density)
+        }
     }
 
     drawn_by_path!();
@@ -180,13 +208,45 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Gamma<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        special::gamma_p(self.concentration, self.width.standardize(value.relu()))
+        if let Some(log) = logarithm_of(value) {
+            return self.tail_of_logarithm(log, Tail::Lower);
+        }
+        Tail::Lower.on_half_line(self.width.standardize(value), |z| special::gamma_p(self.concentration, z))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if let Some(log) = logarithm_of(value) {
+            return self.tail_of_logarithm(log, Tail::Upper);
+        }
+        Tail::Upper.on_half_line(self.width.standardize(value), |z| special::gamma_q(self.concentration, z))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if let Some(log) = logarithm_of(value) {
+            return self.tail_of_logarithm(log, Tail::LogLower);
+        }
+        Tail::LogLower.on_half_line(self.width.standardize(value), |z| special::log_gamma_p(self.concentration, z))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if let Some(log) = logarithm_of(value) {
+            return self.tail_of_logarithm(log, Tail::LogUpper);
+        }
+        Tail::LogUpper.on_half_line(self.width.standardize(value), |z| special::log_gamma_q(self.concentration, z))
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Gamma<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.width.stretch(special::gamma_p_inverse(self.concentration, probability))
+        quantile_inside(probability, [0.0, f64::INFINITY], |p| {
+            self.width.stretch(special::gamma_p_inverse(self.concentration, p))
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_inside(probability, [f64::INFINITY, 0.0], |p| {
+            self.width.stretch(special::gamma_q_inverse(self.concentration, p))
+        })
     }
 }
 
@@ -240,8 +300,9 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Gamma<Var<'t, F>> {
 impl<'t, F: Real> KlDivergence<'t, F> for Gamma<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         let (a, b) = (self.concentration, other.concentration);
-        let log_ratio = other.width.log_rate() - self.width.log_rate();
-        ((a - b) * a.digamma() - a.lgamma() + b.lgamma() - b * log_ratio + a * log_ratio.expm1()).sum()
+        // Both parts are at least 0: that of the shapes at equal means, and that of the means.
+        let ratio = self.width.rate_ratio(&other.width);
+        (special::stirling_divergence(a, b) + special::deviance(b, a * ratio)).sum()
     }
 }
 

@@ -13,8 +13,10 @@
 //! | weak derivative with respect to $\mu$ | $1/e\beta$, $\mu + \beta z_\pm$ where $z_- < 0 < z_+$ solve $z + e^{-z} - 1 = E$, with the same $E$ in both parts |
 
 use crate::derivative::weak::location_derivative;
+use crate::distribution::{confine_real, exp_minus_exp, log_one_minus_exp_exp, one_minus_exp_exp};
 use crate::prelude::*;
 use std::f64::consts::{E, PI};
+use stochgrad_tensor::map::Map;
 
 /// Euler's constant.
 const EULER: f64 = 0.577_215_664_901_532_9;
@@ -63,8 +65,13 @@ impl<'t, F: Real> Distribution<'t, F> for Gumbel<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let z = self.standardize(value);
-        -z - (-z).exp() - self.scale.ln()
+        // Far below, the exponential is infinite before the value is.
+        confine_real(value, |x| {
+            let (z, largest) = (self.standardize(x), F::MAX.to_f64());
+            let beyond = z.held().map(Map::Outside(-largest, f64::INFINITY));
+            let z = beyond.select(z.tape().constant(-largest), z);
+            -z - (-z).exp() - self.scale.ln()
+        })
     }
 
     drawn_by_path!();
@@ -86,13 +93,33 @@ impl<'t, F: Real> Distribution<'t, F> for Gumbel<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Gumbel<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        (-(-self.standardize(value)).exp()).exp()
+        Tail::Lower.on_line(self.standardize(value), |z| exp_minus_exp(-z))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_line(self.standardize(value), |z| one_minus_exp_exp(-z))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_line(self.standardize(value), |z| -(-z).exp())
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_line(self.standardize(value), |z| log_one_minus_exp_exp(-z))
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Gumbel<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.location - self.scale * (-probability.ln()).ln()
+        quantile_between(probability, ends(probability, f64::NEG_INFINITY, f64::INFINITY), |p| {
+            self.location - self.scale * (-p.ln()).ln()
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, ends(probability, f64::INFINITY, f64::NEG_INFINITY), |p| {
+            self.location - self.scale * (-(-p).log1p()).ln()
+        })
     }
 }
 
@@ -134,8 +161,10 @@ impl<'t, F: Real> KlDivergence<'t, F> for Gumbel<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         let ratio = self.scale / other.scale;
         let shift = (self.location - other.location) / other.scale;
-        let terms = (ratio - 1.0) * EULER - ratio.ln() - 1.0 + shift + ((ratio + 1.0).lgamma() - shift).exp();
-        terms.sum()
+        // e^w − 1 − w plus the Bregman divergence of ln Γ between the ratio of the scales and 1, which do not cancel.
+        let (zero, one) = (ratio.tape().constant(0.0), ratio.tape().constant(1.0));
+        let scales = special::stirling_divergence(one, ratio) + special::deviance(ratio, one);
+        (special::deviance_by_log(zero, (ratio + 1.0).lgamma() - shift) + scales).sum()
     }
 }
 
@@ -158,5 +187,14 @@ mod tests {
         let (p, q) = (Gumbel::new(tape.constant(0.3), 1.7), Gumbel::new(tape.constant(-1.0), 2.4));
         DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::Line(-12.0, 80.0))
             .assert_divergence(&[-1.0, 2.4], p.kl_to(&q).item().unwrap());
+    }
+
+    #[test]
+    fn the_density_is_zero_where_the_distance_in_scales_overflows() {
+        let tape = Tape::<f64>::new();
+        for (location, scale, x) in [(f64::MAX, 1.7e-8, 1.8), (f64::MAX, 1.7e-12, -1000.0), (1e300, 5e-324, -1e300)] {
+            let log = Gumbel::new(tape.constant(location), scale).log_prob(tape.constant(x));
+            assert_eq!(log.item(), Ok(f64::NEG_INFINITY), "{location}, {scale} at {x}");
+        }
     }
 }

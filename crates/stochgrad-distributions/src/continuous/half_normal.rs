@@ -13,8 +13,9 @@
 //! | weak derivative | $1/\sigma$, $\sigma\chi_3$ and the distribution itself. One replay: $\sqrt{x^2 + 2\sigma^2 E}$ |
 
 use crate::derivative::weak::scale_derivative;
+use crate::distribution::{above, log_of_either};
 use crate::prelude::*;
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI, SQRT_2};
 
 distribution! {
     /// Absolute values of normal samples around 0, given by the scale of the normal distribution. Use it for sizes of
@@ -49,8 +50,8 @@ impl<'t, F: Real> Distribution<'t, F> for HalfNormal<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        Boundary::Included
-            .confine_positive(value, |x| (x / self.scale).square() * -0.5 - self.scale.ln() + 0.5 * (2.0 / PI).ln())
+        let height = 0.5 * (2.0 / PI).ln() - self.scale.ln();
+        Boundary::Included.confine_positive(value, |x| height - (x / self.scale).square() * 0.5)
     }
 
     drawn_by_path!();
@@ -72,13 +73,39 @@ impl<'t, F: Real> Distribution<'t, F> for HalfNormal<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for HalfNormal<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        (value.relu() / self.scale * FRAC_1_SQRT_2).erf()
+        Tail::Lower.on_half_line(value / self.scale, |z| (z * FRAC_1_SQRT_2).erf())
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_half_line(value / self.scale, |z| special::erfc(z * FRAC_1_SQRT_2))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_half_line(value / self.scale, |z| {
+            let z = z * FRAC_1_SQRT_2;
+            log_of_either(z.erf(), special::erfc(z))
+        })
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_half_line(value / self.scale, |z| {
+            let near = (-(z * FRAC_1_SQRT_2).erf()).log1p();
+            above(z, 1.0).select(special::normal_log_cdf(-z) + LN_2, near)
+        })
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for HalfNormal<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.scale * special::erf_inv(probability) * std::f64::consts::SQRT_2
+        quantile_between(probability, ends(probability, 0.0, f64::INFINITY), |p| {
+            self.scale * special::erf_inv(p) * SQRT_2
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, ends(probability, f64::INFINITY, 0.0), |p| {
+            self.scale * -special::normal_icdf(p * 0.5)
+        })
     }
 }
 
@@ -114,8 +141,9 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for HalfNormal<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for HalfNormal<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        let log_ratio = self.scale.ln() - other.scale.ln();
-        ((log_ratio * 2.0).expm1() * 0.5 - log_ratio).sum()
+        let ratio = (self.scale / other.scale).square();
+        let spread = special::deviance(ratio.tape().constant(1.0), ratio);
+        (spread * 0.5).sum()
     }
 }
 

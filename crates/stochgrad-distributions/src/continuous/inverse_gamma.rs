@@ -13,11 +13,15 @@
 //! | reparameterised | $x = b/G$ with $G$ a standard gamma variate; any order in $b$, order 1 in $a$ |
 //! | weak derivative with respect to $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution with respect to its rate, pushed through the inverse. One replay |
 //! | weak derivative with respect to $a$ | that of the [gamma distribution](crate::Gamma), pushed through the inverse |
+//!
+//! A sample beyond the range of positive floating-point numbers is the nearest one. Its log-probability and score are
+//! those of the sample that it stands for, and a path that depends on what was lost is an error.
 
 use crate::continuous::gamma::Gamma;
 use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::known_logarithms::logarithm_of;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
-use crate::derivative::underflow::held_logarithm;
+use crate::derivative::underflow::{held_logarithm, largest_logarithm, smallest_logarithm};
 use crate::derivative::weak_gamma::weak_log_gammas;
 use crate::derivative::weak_shape::concentration_parts;
 use crate::distribution::WeaklyReparameterized;
@@ -61,19 +65,43 @@ impl<'t, F: Real> InverseGamma<Var<'t, F>> {
     pub fn inverse(&self) -> Gamma<Var<'t, F>> {
         Gamma::new(self.concentration, self.scale)
     }
+
+    /// The logarithm of a gamma variate, limited to the range of numbers.
+    fn held_inverse(&self, log: Var<'t, F>) -> Var<'t, F> {
+        log.clamp(F::MIN_POSITIVE.to_f64().ln(), F::MAX.to_f64().ln() - 1.0)
+    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for InverseGamma<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let density = Boundary::Excluded
-            .confine_positive(value, |x| special::log_gamma_kernel(self.concentration, self.scale / x) - x.ln());
-        let [low, high] = limits::<F>();
-        match lost_by_own_draw(value, |log| log - log.clamp(low, high)) {
-            Some(lost) => density - (self.concentration + 1.0) * lost,
-            None => density,
+        if let Some(log) = logarithm_of(value) {
+            // As for the gamma distribution, of which the inverse value is a variate.
+            let inverse = self.scale.ln() - log;
+            let held = self.held_inverse(inverse);
+            let density = special::log_gamma_kernel(self.concentration, held.exp()) - log;
+            return density + self.concentration * (inverse - held).minimum(log.tape().constant(0.0));
         }
+        // What is smaller than this is rounding of the logarithm of the value.
+        let rounding = 64.0 * F::EPSILON.to_f64() * largest_logarithm::<F>();
+        let lost = lost_by_own_draw(value, |log| {
+            let lost = log - value.held().ln();
+            lost.abs().gt(value.tape().constant(rounding)).select(lost, value.tape().constant(0.0))
+        });
+        Boundary::Excluded.confine_positive(value, |x| match lost {
+            // A limited value is replaced by the one that was drawn.
+            Some(lost) => {
+                let (log, limited) = (x.ln() + lost, lost.abs().step());
+                let inverse = self.scale.ln() - log;
+                let held = self.held_inverse(inverse);
+                let variate = limited.select(held.exp(), self.scale / x);
+                let zero = x.tape().constant(0.0);
+                let beyond = limited.select((inverse - held).minimum(zero), zero);
+                special::log_gamma_kernel(self.concentration, variate) - log + self.concentration * beyond
+            }
+            None => special::log_gamma_kernel(self.concentration, self.scale / x) - x.ln(),
+        })
     }
 
     drawn_by_path!();
@@ -91,7 +119,7 @@ impl<'t, F: Real> Distribution<'t, F> for InverseGamma<Var<'t, F>> {
         let a = self.concentration;
         let (finite, tape) = ((a - 2.0).step(), a.tape());
         let safe = finite.select(a, tape.constant(3.0));
-        let variance = self.scale.square() / ((safe - 1.0).square() * (safe - 2.0));
+        let variance = (self.scale / (safe - 1.0)).square() / (safe - 2.0);
         Some(finite.select(variance, tape.constant(f64::INFINITY)))
     }
 
@@ -104,16 +132,33 @@ impl<'t, F: Real> Distribution<'t, F> for InverseGamma<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for InverseGamma<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let inside = value.step();
-        let tape = value.tape();
-        let x = inside.select(value, tape.constant(1.0));
-        inside.select(special::gamma_q(self.concentration, self.scale / x), tape.constant(0.0))
+        Tail::Lower.on_half_line(value, |x| special::gamma_q(self.concentration, self.scale / x))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_half_line(value, |x| special::gamma_p(self.concentration, self.scale / x))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_half_line(value, |x| special::log_gamma_q(self.concentration, self.scale / x))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_half_line(value, |x| special::log_gamma_p(self.concentration, self.scale / x))
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for InverseGamma<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.scale / special::gamma_q_inverse(self.concentration, probability)
+        quantile_inside(probability, [0.0, f64::INFINITY], |p| {
+            self.scale / special::gamma_q_inverse(self.concentration, p)
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_inside(probability, [f64::INFINITY, 0.0], |p| {
+            self.scale / special::gamma_p_inverse(self.concentration, p)
+        })
     }
 }
 
@@ -174,7 +219,10 @@ impl<'t, F: Real> InverseGamma<Var<'t, F>> {
         let logs = log_standard_gammas(self.concentration, draw, &self.event_shape(), true)?;
         let shift = self.scale.ln();
         let log = shift.held() - logs;
-        let held = held_logarithm("InverseGamma", log, limits::<F>());
+        // The gamma variate must not underflow either, since the log-density needs it.
+        let largest = largest_logarithm::<F>();
+        let variate = held_logarithm("InverseGamma", logs, [smallest_logarithm::<F>(), largest]);
+        let held = held_logarithm("InverseGamma", shift.held() - variate, limits::<F>());
         // The derivative with respect to the scale is not lost where the value is limited.
         Ok(marked((held + (shift - shift.held())).exp(), log))
     }
@@ -182,8 +230,8 @@ impl<'t, F: Real> InverseGamma<Var<'t, F>> {
 
 /// The range of the logarithms of values.
 fn limits<F: Real>() -> [f64; 2] {
-    let largest = F::MAX.to_f64().ln() - 40.0;
-    [-largest, largest]
+    let largest = largest_logarithm::<F>();
+    [40.0 - largest, largest]
 }
 
 #[cfg(test)]

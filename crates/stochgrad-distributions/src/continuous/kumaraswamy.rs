@@ -16,6 +16,8 @@
 //!
 //! Source: Kumaraswamy, "A generalized probability density function for double-bounded random processes", 1980.
 
+use crate::derivative::known_logarithms::log_odds_of;
+use crate::distribution::{above, finite_end, log_one_minus_exp_exp, one_minus_exp};
 use crate::prelude::*;
 
 /// Euler's constant.
@@ -52,15 +54,59 @@ impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
     }
 }
 
+impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
+    /// The log-density at the value with this logit, which may have rounded to 0 or 1.
+    fn log_prob_of_logit(&self, odds: Var<'t, F>) -> Var<'t, F> {
+        let rest = self.rest_of_logit(odds);
+        self.a.ln() + self.b.ln() + (self.a - 1.0) * odds.log_sigmoid() + (self.b - 1.0) * rest
+    }
+
+    /// ln(1 − x^a) at the value x with this logit.
+    fn rest_of_logit(&self, odds: Var<'t, F>) -> Var<'t, F> {
+        let least = F::MIN_POSITIVE.to_f64();
+        let (log, complement) = (odds.log_sigmoid(), (-odds).log_sigmoid());
+        // ln x is −e^(−odds) above, and 1 − x^a is −a ln x where that has underflowed.
+        let beyond = complement - complement.clamp(least.ln(), 0.0);
+        special::log1mexp(self.a * log.clamp(f64::NEG_INFINITY, -least)) + beyond
+    }
+
+    /// A tail, as a function of the logarithm of x and that of the survival function there.
+    fn tail(
+        &self,
+        value: Var<'t, F>,
+        tail: Tail,
+        function: impl Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F>,
+    ) -> Var<'t, F> {
+        match log_odds_of(value) {
+            Some(odds) => tail.on_line(odds, |odds| {
+                let odds = odds.clamp(-F::MAX.to_f64(), F::MAX.to_f64());
+                function(odds.log_sigmoid(), self.b * self.rest_of_logit(odds))
+            }),
+            None => tail.on_unit_interval(value, |x| function(x.ln(), self.log_upper(x))),
+        }
+    }
+
+    /// The logarithm of the survival function inside the unit interval: b ln(1 − x^a).
+    fn log_upper(&self, x: Var<'t, F>) -> Var<'t, F> {
+        self.b * special::log1mexp(self.a * x.ln())
+    }
+}
+
 impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let half = value.tape().constant(0.5);
-        Boundary::Excluded.confine(value.minimum(1.0 - value), value, half, |x| {
-            let log = x.ln();
-            self.a.ln() + self.b.ln() + (self.a - 1.0) * log + (self.b - 1.0) * special::log1mexp(self.a * log)
-        })
+        if let Some(odds) = log_odds_of(value) {
+            return self.log_prob_of_logit(odds);
+        }
+        // Above 1 the logarithm is positive, and that of the power of the other end does not exist.
+        let step = F::MIN_POSITIVE.to_f64();
+        let (near_zero, near_one) = (value + finite_end(self.a, step), (1.0 - value) + finite_end(self.b, step));
+        let outside = Boundary::Excluded.outside(near_zero.minimum(near_one));
+        let log = near_zero.ln();
+        let rest = special::log1mexp(self.a * log - finite_end(self.b, step));
+        let density = self.a.ln() + self.b.ln() + (self.a - 1.0) * log + (self.b - 1.0) * rest;
+        outside.select(value.tape().constant(f64::NEG_INFINITY), density)
     }
 
     drawn_by_path!();
@@ -70,7 +116,10 @@ impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
-        Some(self.moment(2.0) - self.moment(1.0).square())
+        // From the logarithm of the second moment over the squared mean, with E xⁿ = Γ(1 + n/a) Γ(1 + b) / Γ(1 + n/a + b).
+        let (one, step) = (self.a.tape().constant(1.0), self.a.recip());
+        let second = special::log_gamma_second_difference;
+        Some(self.moment(1.0).square() * (second(one, step) - second(self.b + 1.0, step)).expm1())
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
@@ -91,16 +140,34 @@ impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Kumaraswamy<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let (tape, inside) = (value.tape(), value.minimum(1.0 - value).step());
-        let x = inside.select(value, tape.constant(0.5));
-        let within = -(self.b * special::log1mexp(self.a * x.ln())).expm1();
-        inside.select(within, value.step())
+        self.tail(value, Tail::Lower, |_, upper| one_minus_exp(-upper))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.tail(value, Tail::Upper, |_, upper| upper.exp())
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.tail(value, Tail::LogLower, |log, upper| {
+            // Where x^a is below the rounding of 1, the probability is b x^a.
+            let log_power = self.a * log;
+            let small = log_one_minus_exp_exp(log_power + self.b.ln());
+            above(log_power, -37.0).select(special::log1mexp(upper), small)
+        })
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.tail(value, Tail::LogUpper, |_, upper| upper)
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Kumaraswamy<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        (special::log1mexp((-probability).log1p() / self.b) / self.a).exp()
+        quantile_inside(probability, [0.0, 1.0], |p| (special::log1mexp((-p).log1p() / self.b) / self.a).exp())
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_inside(probability, [1.0, 0.0], |p| (special::log1mexp(p.ln() / self.b) / self.a).exp())
     }
 }
 
@@ -108,8 +175,8 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Kumaraswamy<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Kumaraswamy<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let u = draw.record_uniform(self.a.tape(), &self.event_shape())?;
-        let value = (special::log1mexp(u.ln() / self.b) / self.a).exp();
+        let e = draw.record_noise(self.a.tape(), Fill::Exponential, &self.event_shape())?;
+        let value = (special::log1mexp(-e / self.b) / self.a).exp();
         Ok(value.clamp(F::MIN_POSITIVE.to_f64(), 1.0 - F::EPSILON.to_f64() / 2.0))
     }
 }

@@ -20,13 +20,15 @@ use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
     QuantileFunction, Reparameterized, ScoreDifferentiable, Support, Tempered, WeakDerivative,
 };
+use crate::distribution::{Tail, above, ends, quantile_between};
 use crate::distribution::{finite, positive};
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use smallvec::smallvec;
 use std::f64::consts::LN_2;
-use stochgrad_tape::{IntoVar, Smoothness, Var};
+use stochgrad_tape::{IntoVar, Smoothness, Var, special};
+use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::{Real, Shape};
 
 /// Real values with an exponential tail on both sides, given by location and scale (the mean distance from the
@@ -79,6 +81,29 @@ impl<'t, F: Real> Laplace<Var<'t, F>> {
     }
 }
 
+impl<'t, F: Real> Laplace<Var<'t, F>> {
+    /// A function of probability from its form below the location, of z = (x − μ)/b, and its form above it, of −z.
+    fn tail(
+        &self,
+        tail: Tail,
+        value: Var<'t, F>,
+        lower: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+        upper: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+    ) -> Var<'t, F> {
+        tail.on_line((value - self.location) / self.scale, |z| {
+            let (beyond, zero) = (above(z, 0.0), z.tape().constant(0.0));
+            beyond.select(upper(beyond.select(-z, zero)), lower(beyond.select(zero, z)))
+        })
+    }
+}
+
+/// The quantile of the distribution around 0 with scale 1, computed from the nearer end.
+fn standard_quantile<F: Real>(p: Var<'_, F>) -> Var<'_, F> {
+    let upper = above(p, 0.5);
+    let log = (upper.select(1.0 - p, p) * 2.0).ln();
+    upper.select(-log, log)
+}
+
 impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
     fn name(&self) -> &'static str {
         "Laplace"
@@ -100,7 +125,7 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        -((value - self.location) / self.scale).abs() - self.scale.ln() - LN_2
+        -((value - self.location) / self.scale).abs() - (self.scale.ln() + LN_2)
     }
 
     drawn_by_path!();
@@ -127,19 +152,33 @@ impl<'t, F: Real> Distribution<'t, F> for Laplace<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Laplace<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Each tail is computed from its own end. At the location both have the right derivative.
-        let z = (value - self.location) / self.scale;
-        let (upper, zero) = (z.step(), z.tape().constant(0.0));
-        let (below, above) = (upper.select(zero, z).exp() * 0.5, upper.select(-z, zero).exp() * 0.5);
-        upper.select(1.0 - above, below)
+        self.tail(Tail::Lower, value, |z| z.exp() * 0.5, |z| 1.0 - z.exp() * 0.5)
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.tail(Tail::Upper, value, |z| 1.0 - z.exp() * 0.5, |z| z.exp() * 0.5)
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.tail(Tail::LogLower, value, |z| z - LN_2, |z| (z.exp() * -0.5).log1p())
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.tail(Tail::LogUpper, value, |z| (z.exp() * -0.5).log1p(), |z| z - LN_2)
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Laplace<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        let upper = (probability - 0.5).step();
-        let tail = upper.select(1.0 - probability, probability) * 2.0;
-        self.location + self.scale * upper.select(-tail.ln(), tail.ln())
+        quantile_between(probability, ends(probability, f64::NEG_INFINITY, f64::INFINITY), |p| {
+            self.location + self.scale * standard_quantile(p)
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, ends(probability, f64::INFINITY, f64::NEG_INFINITY), |p| {
+            self.location - self.scale * standard_quantile(p)
+        })
     }
 }
 
@@ -153,9 +192,8 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Laplace<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Laplace<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
-        // From the nearer end, where the uniform sample is most precise.
-        let noise = (u.minimum(1.0 - u) * 2.0).ln() * (0.5 - u).sign();
+        let u = draw.record_noise(self.location.tape(), Fill::Folded, &self.event_shape())?;
+        let noise = (u.abs() * 2.0).ln() * u.sign();
         Ok(self.location + self.scale * noise)
     }
 }
@@ -194,7 +232,10 @@ impl<'t, F: Real> KlDivergence<'t, F> for Laplace<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         let ratio = self.scale / other.scale;
         let distance = (self.location - other.location).abs();
-        (ratio * (-distance / self.scale).exp() + distance / other.scale - ratio.ln() - 1.0).sum()
+        // ρ (e^(−z) − 1 + z) + ρ − 1 − ln ρ, both parts without cancellation.
+        let (tape, z) = (ratio.tape(), distance / self.scale);
+        let shift = special::deviance_by_log(tape.constant(0.0), -z);
+        (ratio * shift + special::deviance(tape.constant(1.0), ratio)).sum()
     }
 }
 
@@ -296,8 +337,9 @@ mod tests {
         let draw = Draw::new(&tape, &noise, crate::NoiseKey::new("x", None), [plate].into_iter().collect());
         let x = Laplace::new(tape.constant(0.0), 1.0).draw(&draw).unwrap();
         assert!(x.all_finite());
-        let u = draw.uniform(&Shape::scalar()).unwrap();
-        let mut pairs: Vec<(f32, f32)> = u.as_slice().iter().copied().zip(x.as_slice().iter().copied()).collect();
+        let folded = draw.noise(Fill::Folded, &Shape::scalar()).unwrap();
+        let u = folded.as_slice().iter().map(|&t| if t > 0.0 { f64::from(t) } else { 1.0 + f64::from(t) });
+        let mut pairs: Vec<(f64, f32)> = u.zip(x.as_slice().iter().copied()).collect();
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
         assert!(pairs.windows(2).all(|two| two[0].1 <= two[1].1));
     }

@@ -12,8 +12,13 @@
 //! | score | any order |
 //! | reparameterised | $x = \exp(\mu + \sigma\varepsilon)$, any order |
 //! | weak derivatives | those of the [normal distribution](crate::Normal), both parts pushed through the exponential, with the same constants |
+//!
+//! A sample beyond the range of positive floating-point numbers is the nearest one. Its path keeps the derivative of the
+//! logarithm.
 
 use crate::continuous::normal::Normal;
+use crate::derivative::known_logarithms::logarithm_of;
+use crate::derivative::underflow::{largest_logarithm, smallest_logarithm};
 use crate::prelude::*;
 use std::f64::consts::PI;
 
@@ -61,11 +66,15 @@ impl<'t, F: Real> Distribution<'t, F> for LogNormal<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        Boundary::Excluded.confine_positive(value, |x| {
-            let log = x.ln();
+        let height = -(self.scale.ln() + 0.5 * (2.0 * PI).ln());
+        let of_logarithm = |log: Var<'t, F>| {
             let z = (log - self.location) / self.scale;
-            z.square() * -0.5 - log - self.scale.ln() - 0.5 * (2.0 * PI).ln()
-        })
+            (height - log) - z.square() * 0.5
+        };
+        match logarithm_of(value) {
+            Some(log) => of_logarithm(log),
+            None => Boundary::Excluded.confine_positive(value, |x| of_logarithm(x.ln())),
+        }
     }
 
     drawn_by_path!();
@@ -88,16 +97,41 @@ impl<'t, F: Real> Distribution<'t, F> for LogNormal<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for LogNormal<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let inside = value.step();
-        let tape = value.tape();
-        let log = inside.select(value, tape.constant(1.0)).ln();
-        inside.select(self.logarithm().cdf(log), tape.constant(0.0))
+        match logarithm_of(value) {
+            Some(log) => self.logarithm().cdf(log),
+            None => Tail::Lower.on_half_line(value, |x| self.logarithm().cdf(x.ln())),
+        }
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match logarithm_of(value) {
+            Some(log) => self.logarithm().survival(log),
+            None => Tail::Upper.on_half_line(value, |x| self.logarithm().survival(x.ln())),
+        }
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match logarithm_of(value) {
+            Some(log) => self.logarithm().log_cdf(log),
+            None => Tail::LogLower.on_half_line(value, |x| self.logarithm().log_cdf(x.ln())),
+        }
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        match logarithm_of(value) {
+            Some(log) => self.logarithm().log_survival(log),
+            None => Tail::LogUpper.on_half_line(value, |x| self.logarithm().log_survival(x.ln())),
+        }
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for LogNormal<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.logarithm().icdf(probability).exp()
+        quantile_inside(probability, [0.0, f64::INFINITY], |p| self.logarithm().icdf(p).exp())
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_inside(probability, [f64::INFINITY, 0.0], |p| self.logarithm().inverse_survival(p).exp())
     }
 }
 
@@ -105,7 +139,10 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for LogNormal<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for LogNormal<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        Ok(self.logarithm().rsample(draw)?.exp())
+        let log = self.logarithm().rsample(draw)?;
+        // Limited as in `positive_exponential`, by numbers.
+        let held = log.held().clamp(smallest_logarithm::<F>(), largest_logarithm::<F>());
+        Ok(held.straight_through(log).exp())
     }
 }
 

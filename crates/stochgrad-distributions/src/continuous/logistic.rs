@@ -14,6 +14,7 @@
 //! | weak derivative with respect to $s$ | $1/s$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
 
 use crate::derivative::weak::{location_derivative, scale_derivative};
+use crate::distribution::above;
 use crate::prelude::*;
 use std::f64::consts::{LN_2, PI};
 
@@ -85,13 +86,33 @@ impl<'t, F: Real> Distribution<'t, F> for Logistic<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Logistic<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        self.standardize(value).sigmoid()
+        Tail::Lower.on_line(self.standardize(value), sigmoid)
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_line(self.standardize(value), |z| sigmoid(-z))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_line(self.standardize(value), |z| -(-z).softplus())
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_line(self.standardize(value), |z| -z.softplus())
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Logistic<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.location + self.scale * (probability.ln() - (-probability).log1p())
+        quantile_between(probability, ends(probability, f64::NEG_INFINITY, f64::INFINITY), |p| {
+            self.location + self.scale * (p.ln() - (-p).log1p())
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, ends(probability, f64::INFINITY, f64::NEG_INFINITY), |p| {
+            self.location - self.scale * (p.ln() - (-p).log1p())
+        })
     }
 }
 
@@ -99,8 +120,8 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Logistic<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Logistic<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
-        Ok(self.icdf(u))
+        let noise = draw.record_noise(self.location.tape(), Fill::Logistic, &self.event_shape())?;
+        Ok(self.location + self.scale * noise)
     }
 }
 
@@ -146,6 +167,11 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Logistic<Var<'t, F>> {
 fn distance<F: Real>(fallen: Var<'_, F>) -> Var<'_, F> {
     // e^(d/2) + √(e^d − 1) in logarithms: no overflow for large d, no cancellation for small d.
     fallen + (-(-fallen).expm1()).sqrt().log1p() * 2.0
+}
+
+/// The sigmoid, whose derivative keeps its digits where it is close to 1.
+fn sigmoid<F: Real>(z: Var<'_, F>) -> Var<'_, F> {
+    above(z, 0.0).select(1.0 - (-z).sigmoid(), z.sigmoid())
 }
 
 #[cfg(test)]

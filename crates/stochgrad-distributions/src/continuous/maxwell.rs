@@ -44,15 +44,21 @@ impl<'t, F: Real> Maxwell<Var<'t, F>> {
     pub fn new(scale: Var<'t, F>) -> Self {
         Maxwell { scale }
     }
+
+    /// z²/2 with the sign of z, the value in units of the scale: the argument of the incomplete gamma functions, which may
+    /// underflow where z does not.
+    fn half_square(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let z = value / self.scale;
+        z * z.abs() * 0.5
+    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Maxwell<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        Boundary::Excluded.confine_positive(value, |x| {
-            let z = x / self.scale;
-            z.ln() * 2.0 - z.square() * 0.5 - self.scale.ln() + 0.5 * (2.0 / PI).ln()
+        Boundary::Excluded.confine_positive(value / self.scale, |z| {
+            (z.ln() * 2.0 - z.square() * 0.5) + (0.5 * (2.0 / PI).ln() - self.scale.ln())
         })
     }
 
@@ -75,15 +81,33 @@ impl<'t, F: Real> Distribution<'t, F> for Maxwell<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Maxwell<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let shape = value.tape().constant(1.5);
-        special::gamma_p(shape, (value.relu() / self.scale).square() * 0.5)
+        Tail::Lower.on_half_line(self.half_square(value), |u| special::gamma_p(shape(u), u))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_half_line(self.half_square(value), |u| special::gamma_q(shape(u), u))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_half_line(self.half_square(value), |u| special::log_gamma_p(shape(u), u))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_half_line(self.half_square(value), |u| special::log_gamma_q(shape(u), u))
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Maxwell<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        let shape = probability.tape().constant(1.5);
-        self.scale * (special::gamma_p_inverse(shape, probability) * 2.0).sqrt()
+        quantile_inside(probability, [0.0, f64::INFINITY], |p| {
+            self.scale * (special::gamma_p_inverse(shape(p), p) * 2.0).sqrt()
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_inside(probability, [f64::INFINITY, 0.0], |p| {
+            self.scale * (special::gamma_q_inverse(shape(p), p) * 2.0).sqrt()
+        })
     }
 }
 
@@ -122,9 +146,15 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Maxwell<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Maxwell<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        let log_ratio = self.scale.ln() - other.scale.ln();
-        ((log_ratio * 2.0).expm1() * 1.5 - log_ratio * 3.0).sum()
+        let ratio = (self.scale / other.scale).square();
+        let spread = special::deviance(ratio.tape().constant(1.0), ratio);
+        (spread * 1.5).sum()
     }
+}
+
+/// The shape of the gamma distribution of half the square.
+fn shape<F: Real>(z: Var<'_, F>) -> Var<'_, F> {
+    z.tape().constant(1.5)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, QuantileFunction,
     Reparameterized, ScoreDifferentiable, Tempered, WeakDerivative,
 };
+use crate::distribution::{Tail, ends, quantile_between};
 use crate::distribution::{finite, positive};
 use crate::error::DistributionResult;
 use crate::noise::Draw;
@@ -63,13 +64,18 @@ impl<'t, F: Real> Normal<Var<'t, F>> {
     pub fn from_log_scale(location: Var<'t, F>, log_scale: Var<'t, F>) -> Self {
         Normal { location, scale: log_scale.exp() }
     }
+
+    /// A value in units of the scale, from the location.
+    fn standardize(&self, value: Var<'t, F>) -> Var<'t, F> {
+        (value - self.location) / self.scale
+    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let z = (value - self.location) / self.scale;
+        let z = self.standardize(value);
         z.square() * -0.5 - self.scale.ln() - 0.5 * (2.0 * PI).ln()
     }
 
@@ -92,13 +98,33 @@ impl<'t, F: Real> Distribution<'t, F> for Normal<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Normal<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        special::normal_cdf((value - self.location) / self.scale)
+        Tail::Lower.on_line(self.standardize(value), special::normal_cdf)
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_line(self.standardize(value), |z| special::normal_cdf(-z))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_line(self.standardize(value), special::normal_log_cdf)
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_line(self.standardize(value), |z| special::normal_log_cdf(-z))
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Normal<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.location + self.scale * special::normal_icdf(probability)
+        quantile_between(probability, ends(probability, f64::NEG_INFINITY, f64::INFINITY), |p| {
+            self.location + self.scale * special::normal_icdf(p)
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, ends(probability, f64::INFINITY, f64::NEG_INFINITY), |p| {
+            self.location - self.scale * special::normal_icdf(p)
+        })
     }
 }
 
@@ -155,7 +181,9 @@ impl<'t, F: Real> KlDivergence<'t, F> for Normal<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         let ratio = self.scale / other.scale;
         let shift = (self.location - other.location) / other.scale;
-        ((ratio.square() + shift.square() - 1.0) * 0.5 - ratio.ln()).sum()
+        // Without the cancellation of r² − 1 − ln r² where the scales are nearly equal.
+        let spread = special::deviance(ratio.tape().constant(1.0), ratio.square());
+        ((spread + shift.square()) * 0.5).sum()
     }
 }
 

@@ -12,7 +12,12 @@
 //! | score | none: the support begins at $s$ |
 //! | reparameterised | $x = s e^{E/\alpha}$, any order |
 //! | weak derivative with respect to $\alpha$ | $1/\alpha$, the distribution itself and $x e^{E'/\alpha}$. One replay |
+//!
+//! A sample beyond the range of positive floating-point numbers is the nearest one. Its path keeps the derivative of the
+//! logarithm.
 
+use crate::derivative::underflow::positive_exponential;
+use crate::distribution::one_minus_exp;
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
@@ -46,14 +51,22 @@ impl<'t, F: Real> Pareto<Var<'t, F>> {
     }
 }
 
+impl<'t, F: Real> Pareto<Var<'t, F>> {
+    /// A function of probability from its form of u = a ln(x/s), where the survival function is e^−u.
+    fn tail(&self, tail: Tail, value: Var<'t, F>, function: impl FnOnce(Var<'t, F>) -> Var<'t, F>) -> Var<'t, F> {
+        // The logarithm is precise just above the threshold.
+        let excess = (value - self.scale) / self.scale;
+        tail.on_half_line(excess, |excess| function(self.concentration * excess.log1p()))
+    }
+}
+
 impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let a = self.concentration;
-        Boundary::Included.confine(value - self.scale, value, self.scale, |x| {
-            a.ln() - a * ((x - self.scale) / self.scale).log1p() - x.ln()
-        })
+        let excess = (value - self.scale) / self.scale;
+        Boundary::Included.confine_positive(excess, |excess| (a.ln() - self.scale.ln()) - (a + 1.0) * excess.log1p())
     }
 
     drawn_by_path!();
@@ -71,7 +84,7 @@ impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
         let a = self.concentration;
         let (finite, tape) = ((a - 2.0).step(), a.tape());
         let safe = finite.select(a, tape.constant(3.0));
-        let variance = self.scale.square() * safe / ((safe - 1.0).square() * (safe - 2.0));
+        let variance = (self.scale / (safe - 1.0)).square() * (safe / (safe - 2.0));
         Some(finite.select(variance, tape.constant(f64::INFINITY)))
     }
 
@@ -84,22 +97,40 @@ impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Pareto<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // ln(x/s), precise just above the threshold.
-        let excess = (value - self.scale).relu() / self.scale;
-        -(-self.concentration * excess.log1p()).expm1()
+        self.tail(Tail::Lower, value, one_minus_exp)
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.tail(Tail::Upper, value, |u| (-u).exp())
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.tail(Tail::LogLower, value, |u| special::log1mexp(-u))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.tail(Tail::LogUpper, value, |u| -u)
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Pareto<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.scale * (-(-probability).log1p() / self.concentration).exp()
+        quantile_between(probability, [self.scale, probability.tape().constant(f64::INFINITY)], |p| {
+            self.scale * (-(-p).log1p() / self.concentration).exp()
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, [probability.tape().constant(f64::INFINITY), self.scale], |p| {
+            self.scale * (-p.ln() / self.concentration).exp()
+        })
     }
 }
 
 impl<'t, F: Real> Reparameterized<'t, F> for Pareto<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let e = draw.record_exponential(self.scale.tape(), &self.event_shape())?;
-        Ok(self.scale * (e / self.concentration).exp())
+        Ok(positive_exponential(self.scale, e / self.concentration))
     }
 }
 
@@ -133,7 +164,8 @@ impl<'t, F: Real> KlDivergence<'t, F> for Pareto<Var<'t, F>> {
         let outside = Boundary::Included.outside(self.scale - other.scale);
         let infinite = self.scale.tape().constant(f64::INFINITY);
         let ratio = other.concentration / self.concentration;
-        let divergence = ratio - 1.0 - ratio.ln() + other.concentration * (self.scale.ln() - other.scale.ln());
+        let divergence = special::deviance(ratio.tape().constant(1.0), ratio)
+            + other.concentration * special::log_ratio(self.scale, other.scale);
         outside.select(infinite, divergence).sum()
     }
 }

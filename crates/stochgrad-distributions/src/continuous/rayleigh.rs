@@ -12,8 +12,9 @@
 //! | reparameterised | $x = \sigma\sqrt{2E}$, any order |
 //! | weak derivative | $2/\sigma$, $\sigma\sqrt{2(E + E')}$ and the distribution itself. One replay: $\sqrt{x^2 + 2\sigma^2 E}$ |
 
+use crate::distribution::{log_one_minus_exp_exp, one_minus_exp};
 use crate::prelude::*;
-use std::f64::consts::PI;
+use std::f64::consts::{LN_2, PI};
 
 /// Euler's constant.
 const EULER: f64 = 0.577_215_664_901_532_9;
@@ -50,10 +51,7 @@ impl<'t, F: Real> Distribution<'t, F> for Rayleigh<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        Boundary::Excluded.confine_positive(value, |x| {
-            let z = x / self.scale;
-            z.ln() - z.square() * 0.5 - self.scale.ln()
-        })
+        Boundary::Excluded.confine_positive(value / self.scale, |z| z.ln() - (z.square() * 0.5 + self.scale.ln()))
     }
 
     drawn_by_path!();
@@ -75,13 +73,31 @@ impl<'t, F: Real> Distribution<'t, F> for Rayleigh<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Rayleigh<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        -((value.relu() / self.scale).square() * -0.5).expm1()
+        Tail::Lower.on_half_line(value / self.scale, |z| one_minus_exp(z.square() * 0.5))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_half_line(value / self.scale, |z| (z.square() * -0.5).exp())
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_half_line(value, |x| log_one_minus_exp_exp((x.ln() - self.scale.ln()) * 2.0 - LN_2))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_half_line(value / self.scale, |z| z.square() * -0.5)
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Rayleigh<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.scale * ((-probability).log1p() * -2.0).sqrt()
+        quantile_between(probability, ends(probability, 0.0, f64::INFINITY), |p| {
+            self.scale * ((-p).log1p() * -2.0).sqrt()
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, ends(probability, f64::INFINITY, 0.0), |p| self.scale * (p.ln() * -2.0).sqrt())
     }
 }
 
@@ -119,8 +135,9 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Rayleigh<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Rayleigh<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        let log_ratio = self.scale.ln() - other.scale.ln();
-        ((log_ratio * 2.0).expm1() * 1.0 - log_ratio * 2.0).sum()
+        let ratio = (self.scale / other.scale).square();
+        let spread = special::deviance(ratio.tape().constant(1.0), ratio);
+        spread.sum()
     }
 }
 

@@ -15,6 +15,10 @@
 //! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017. As the temperature falls to 0 the distribution
 //! becomes that of a bit.
 
+use crate::compound::bijector::Bijector;
+use crate::compound::invertible_map::OwnSample;
+use crate::derivative::base_values::remember;
+use crate::derivative::known_logarithms::log_odds_of;
 use crate::discrete::bernoulli::Bernoulli;
 use crate::distribution::Relaxed;
 use crate::family;
@@ -96,7 +100,36 @@ impl<'t, F: Real> RelaxedBernoulli<Var<'t, F>> {
     }
 
     fn soften(&self, perturbed: Var<'t, F>) -> Var<'t, F> {
-        (perturbed / self.temperature).sigmoid().clamp(F::MIN_POSITIVE.to_f64(), 1.0 - F::EPSILON.to_f64() / 2.0)
+        let logit = perturbed / self.temperature;
+        remember(Bijector::Sigmoid.image(logit), logit)
+    }
+
+    /// The log-density at a value, given its logit, its logarithm and that of 1 minus the value.
+    fn log_prob_of_logit(&self, odds: Var<'t, F>, log: Var<'t, F>, rest: Var<'t, F>) -> Var<'t, F> {
+        // The logistic distribution of η − τy, with the logit y, and the slope of the logit.
+        let z = self.logits() - self.temperature * odds;
+        self.temperature.ln() - z.softplus() - (-z).softplus() - log - rest
+    }
+
+    /// A function of the distribution function: `of_logistic` of the standardised logit, and outside of the support
+    /// `[below, above]`.
+    fn of_tail(
+        &self,
+        value: Var<'t, F>,
+        of_logistic: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+        outside: [f64; 2],
+    ) -> Var<'t, F> {
+        let tape = value.tape();
+        if let Some(odds) = log_odds_of(value) {
+            let odds = odds.clamp(-F::MAX.to_f64(), F::MAX.to_f64());
+            return of_logistic(self.temperature * odds - self.logits());
+        }
+        // NaN is not outside.
+        let beyond = value.minimum(1.0 - value).held().le(tape.constant(0.0));
+        let x = beyond.select(tape.constant(0.5), value);
+        let [below, above] = outside.map(|end| tape.constant(end));
+        let inside = of_logistic(self.temperature * (x.ln() - (-x).log1p()) - self.logits());
+        beyond.select((value.held() - 0.5).step().select(above, below), inside)
     }
 }
 
@@ -118,12 +151,20 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if let Some(odds) = log_odds_of(value) {
+            return self.log_prob_of_logit(odds, odds.log_sigmoid(), (-odds).log_sigmoid());
+        }
         let half = value.tape().constant(0.5);
+        let own = OwnSample::find(&Bijector::Sigmoid, value);
         Boundary::Excluded.confine(value.minimum(1.0 - value), value, half, |x| {
-            // With the logit y of x: the logistic distribution of η − τy, and the slope of the logit.
             let (log, rest) = (x.ln(), (-x).log1p());
-            let z = self.logits() - self.temperature * (log - rest);
-            self.temperature.ln() - z.softplus() - (-z).softplus() - log - rest
+            match own {
+                None => self.log_prob_of_logit(log - rest, log, rest),
+                Some(own) => {
+                    let odds = own.recall(own.base(), log - rest, 0);
+                    self.log_prob_of_logit(odds, odds.log_sigmoid(), (-odds).log_sigmoid())
+                }
+            }
         })
     }
 
@@ -152,16 +193,38 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let inside = value.minimum(1.0 - value).step();
-        let x = inside.select(value, value.tape().constant(0.5));
-        let probability = (self.temperature * (x.ln() - (-x).log1p()) - self.logits()).sigmoid();
-        inside.select(probability, (value - 0.5).step())
+        self.of_tail(value, logistic, [0.0, 1.0])
     }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.of_tail(value, |z| logistic(-z), [1.0, 0.0])
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.of_tail(value, Var::log_sigmoid, [f64::NEG_INFINITY, 0.0])
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.of_tail(value, |z| (-z).log_sigmoid(), [0.0, f64::NEG_INFINITY])
+    }
+}
+
+/// The logistic function, with derivatives that keep their digits in both tails.
+fn logistic<F: Real>(z: Var<'_, F>) -> Var<'_, F> {
+    z.held().step().select(1.0 - (-z).sigmoid(), z.sigmoid())
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for RelaxedBernoulli<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        ((self.logits() + probability.ln() - (-probability).log1p()) / self.temperature).sigmoid()
+        quantile_inside(probability, [0.0, 1.0], |p| {
+            ((self.logits() + p.ln() - (-p).log1p()) / self.temperature).sigmoid()
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_inside(probability, [1.0, 0.0], |p| {
+            ((self.logits() + (-p).log1p() - p.ln()) / self.temperature).sigmoid()
+        })
     }
 }
 
@@ -169,8 +232,8 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for RelaxedBernoulli<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for RelaxedBernoulli<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        let u = draw.record_uniform(self.temperature.tape(), &self.event_shape())?;
-        Ok(self.soften(self.logits() + u.ln() - (-u).log1p()))
+        let noise = draw.record_noise(self.temperature.tape(), Fill::Logistic, &self.event_shape())?;
+        Ok(self.soften(self.logits() + noise))
     }
 }
 
@@ -227,5 +290,55 @@ mod tests {
         assert!(x.peek().unwrap().as_slice().iter().all(|&x| x > 0.0 && x < 1.0));
         let [gradient] = tape.backward((distribution.log_prob(x) + x).mean_over(plate), [logits]).unwrap();
         assert!(gradient.all_finite());
+    }
+
+    /// The logarithms of the tails and the densities of the distribution function have all digits far out.
+    #[test]
+    fn tails_keep_their_digits() {
+        let tape = Tape::<f32>::new();
+        let distribution = RelaxedBernoulli::from_logits(20.0, tape.constant(0.3));
+        for x in [0.1_f32, 0.3, 0.5, 0.7, 0.9] {
+            let at = tape.parameter(x);
+            let [slope] = tape.grad(distribution.cdf(at), [at]).unwrap();
+            let density = distribution.log_prob(at).exp().item().unwrap();
+            let slope = slope.item().unwrap();
+            assert!((slope / density - 1.0).abs() < 1e-4, "{x}: {slope} and {density}");
+            let log_survival = distribution.log_survival(at).item().unwrap();
+            let z = 20.0 * (f64::from(x) / (1.0 - f64::from(x))).ln() - 0.3;
+            let expected = -(z.max(0.0) + (-z.abs()).exp().ln_1p());
+            assert!((f64::from(log_survival) / expected - 1.0).abs() < 1e-5, "{x}: {log_survival} and {expected}");
+        }
+        for (x, [cdf, log]) in
+            [(-0.5, [0.0, 0.0]), (0.0, [0.0, 0.0]), (1.0, [1.0, f32::NEG_INFINITY]), (2.0, [1.0, f32::NEG_INFINITY])]
+        {
+            let at = tape.constant(x);
+            assert_eq!(distribution.cdf(at).item().unwrap(), cdf);
+            assert_eq!(distribution.log_survival(at).item().unwrap(), log);
+        }
+        assert!(distribution.cdf(tape.constant(f64::NAN)).item().unwrap().is_nan());
+        let far = distribution.inverse_survival(tape.constant(1e-30)).item().unwrap();
+        assert!(
+            (distribution.log_survival(tape.constant(f64::from(far))).item().unwrap() / 1e-30_f32.ln() - 1.0).abs()
+                < 1e-4
+        );
+    }
+
+    /// The mean of the score at own samples is 0, also where they have rounded to the ends.
+    #[test]
+    fn own_samples_know_their_logit() {
+        let tape = Tape::<f32>::new();
+        let plate = tape.plate("samples", 5000, stochgrad_tape::PlateKind::Samples, &[]);
+        let noise = KeyedNoise::new(4, 0);
+        let plates = stochgrad_tape::Plates::from_slice(&[plate]);
+        let draw = Draw::new(&tape, &noise, crate::NoiseKey::new("x", None), plates);
+        let (temperature, logits) = (tape.parameter(0.01_f64), tape.parameter(0.3_f64));
+        let distribution = RelaxedBernoulli::from_logits(temperature, logits);
+        let x = tape.sample(tape.new_site(), distribution.sample(&draw).unwrap(), &[]);
+        let score = tape.grad(distribution.log_prob(x).mean_over(plate), [temperature, logits]).unwrap();
+        let [temperature, logits] = score.map(|score| score.item().unwrap());
+        // The standard errors are those of 1 + z tanh(z / 2) over the temperature, and of tanh(z / 2).
+        assert!(
+            (temperature * 0.01).abs() < 4.0 * 1.2 / 5000.0_f32.sqrt() && logits.abs() < 4.0 * 0.58 / 5000.0_f32.sqrt()
+        );
     }
 }

@@ -16,9 +16,11 @@
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
-use crate::derivative::underflow::held_logarithm;
+use crate::derivative::underflow::{held_logarithm, largest_logarithm};
 use crate::derivative::weak::{location_derivative, scale_derivative};
+use crate::distribution::{confine_real, smallest_positive};
 use crate::prelude::*;
+use stochgrad_tensor::map::Map;
 
 distribution! {
     /// Real values with tails that fall as a power, given by degrees of freedom, location and scale. Use it for data
@@ -70,8 +72,11 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let nu = self.degrees_of_freedom;
-        let tail = special::log1p_square((value - self.location) / (self.scale * nu.sqrt())) * ((nu + 1.0) * 0.5);
-        let density = self.log_height() - tail;
+        // The product of two small numbers must not be 0.
+        let width = (self.scale * nu.sqrt()).map(Map::MaxScalar(smallest_positive::<F>()));
+        let density = confine_real((value - self.location) / width, |ratio| {
+            self.log_height() - special::log1p_square(ratio) * ((nu + 1.0) * 0.5)
+        });
         let largest = largest_stretch::<F>();
         match lost_by_own_draw(value, |stretch| stretch - stretch.clamp(-largest, largest)) {
             Some(lost) => density - (nu + 1.0) * lost,
@@ -107,24 +112,33 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for StudentT<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let (tape, nu, z) = (value.tape(), self.degrees_of_freedom, self.standardize(value));
-        let square = z.square();
-        let [x, y] = [nu / (nu + square), square / (nu + square)];
-        let tail = special::beta_inc_pair(nu * 0.5, tape.constant(0.5), x, y) * 0.5;
-        z.step().select(1.0 - tail, tail)
+        Tail::Lower.on_line(self.standardize(value), |t| special::student_t_cdf(t, self.degrees_of_freedom))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_line(self.standardize(value), |t| special::student_t_cdf(-t, self.degrees_of_freedom))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_line(self.standardize(value), |t| special::student_t_log_cdf(t, self.degrees_of_freedom))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_line(self.standardize(value), |t| special::student_t_log_cdf(-t, self.degrees_of_freedom))
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for StudentT<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        let (tape, nu) = (probability.tape(), self.degrees_of_freedom);
-        let upper = (probability - 0.5).step();
-        let tail = upper.select(1.0 - probability, probability) * 2.0;
-        let half = tape.constant(0.5);
-        let x = special::beta_inc_inverse(nu * 0.5, half, tail);
-        let y = special::beta_inc_inverse(half, nu * 0.5, 1.0 - tail);
-        let z = (nu * y / x).sqrt();
-        self.location + self.scale * upper.select(z, -z)
+        quantile_inside(probability, [f64::NEG_INFINITY, f64::INFINITY], |p| {
+            self.location + self.scale * special::student_t_icdf(p, self.degrees_of_freedom)
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_inside(probability, [f64::INFINITY, f64::NEG_INFINITY], |p| {
+            self.location - self.scale * special::student_t_icdf(p, self.degrees_of_freedom)
+        })
     }
 }
 
@@ -186,31 +200,37 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for StudentT<Var<'t, F>> {
 impl<'t, F: Real> StudentT<Var<'t, F>> {
     /// The logarithm of the density at the location.
     fn log_height(&self) -> Var<'t, F> {
-        let nu = self.degrees_of_freedom;
-        let half = nu.tape().constant(0.5);
-        -special::log_beta(nu * 0.5, half) - nu.ln() * 0.5 - self.scale.ln()
+        special::student_t_log_height(self.degrees_of_freedom) - self.scale.ln()
     }
 
     /// A normal sample over the root of a gamma variate, which is kept within the range of floating-point numbers.
     fn by_normal(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let (event, half) = (self.event_shape(), self.degrees_of_freedom * 0.5);
+        // The halves of the smallest numbers are not 0.
+        let half = half.map(Map::MaxScalar(F::MIN_POSITIVE.to_f64()));
         let noise = draw.purpose("normal").record_normal(half.tape(), &event)?;
         let logs = log_standard_gammas(half, &draw.purpose("gamma"), &event, true)?;
-        let (largest, stretch) = (largest_stretch::<F>(), (half.ln() - logs) * 0.5);
+        // Of the factor of the noise, what is above 1 goes into the logarithm, so that neither the sample nor the
+        // standardized one overflows.
+        let factor = self.scale * half.sqrt();
+        let one = half.tape().constant(1.0);
+        let above = (self.scale.ln() + half.ln() * 0.5).relu();
+        let (largest, stretch) = (largest_stretch::<F>(), above - logs * 0.5);
         let held = held_logarithm("StudentT", stretch, [-largest, largest]).exp();
-        Ok(marked(self.location + self.scale * noise * held, stretch))
+        Ok(marked(self.location + factor.minimum(one) * noise * held, stretch))
     }
 }
 
-/// The largest logarithm of the factor of the normal sample.
+/// The largest logarithm of the factor of the normal sample, which is at most e³.
 fn largest_stretch<F: Real>() -> f64 {
-    F::MAX.to_f64().ln() * 0.45
+    largest_logarithm::<F>() - 4.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
+    use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(StudentT::new(p[0], p[1], p[2]));
 
@@ -220,6 +240,15 @@ mod tests {
         distribution.assert_distribution(&[-20.0, 0.1, 5.0], 111);
         for parameters in [[0.05, 0.0, 1.0], [3.0, 1e6, 1e-8], [1e6, 0.0, 1e8]] {
             assert_finite(BUILD, &parameters, 9);
+        }
+    }
+
+    #[test]
+    fn the_density_at_the_location_where_the_width_underflows() {
+        let tape = Tape::<f64>::new();
+        for (nu, location, scale) in [(1e-100, 1e100, 1.2e-279), (7e-10, 0.22, 5e-324), (1e-300, -1.0, 1e-300)] {
+            let log = StudentT::new(tape.constant(nu), location, scale).log_prob(tape.constant(location));
+            assert!(log.item().unwrap().is_finite(), "{nu}, {location}, {scale}: {log:?}");
         }
     }
 }

@@ -13,9 +13,12 @@
 //!
 //! The mass between the bounds, the quantiles and the moments are functions of their own, which lose no digits where
 //! the bounds are forty scales away or close together.
+//!
+//! Bounds that are equal in units of the scale are an error, as are those that lie more than $10^{10}$ scales from the
+//! location on the same side.
 
+use crate::distribution::log_unless_likely;
 use crate::prelude::*;
-use std::f64::consts::PI;
 use stochgrad_tape::Smoothness;
 
 distribution! {
@@ -85,12 +88,17 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let outside = Boundary::Included;
-        let inner = self.inside();
-        outside.confine((value - self.low).minimum(self.high - value), value, inner, |x| {
-            let (low, high) = self.standard_bounds();
-            special::truncated_normal_log_density((x - self.location) / self.scale, low, high) - self.scale.ln()
-        })
+        let outside = Boundary::Included.outside((value - self.low).minimum(self.high - value));
+        let (low, high) = self.standard_bounds();
+        // From the bound nearer to the location, whose distance to the value is exact: far out, the score is the small
+        // difference of large terms otherwise.
+        let [above, below] = self.sides();
+        let edge = above.select(self.low, below.select(self.high, self.location));
+        let distance = (value - edge) / self.scale;
+        let place = (edge - self.location) / self.scale;
+        let mass = special::normal_log_mass_at_edge(low, high) + self.scale.ln();
+        let density = -(distance * (place + distance * 0.5)) - mass;
+        outside.select(value.tape().constant(f64::NEG_INFINITY), density)
     }
 
     drawn_by_path!();
@@ -120,6 +128,15 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
             "positive",
             hint,
             Condition::AtMost { above: 0.0, high: f64::INFINITY },
+        )?;
+        let (low, high) = self.standard_bounds();
+        check_parameter(
+            "TruncatedNormal",
+            "(high - low) / scale",
+            high - low,
+            "positive, with an interval that begins at most 1e10 scales from the location",
+            "so far out, or so close together, the bounds are equal to rounding; use their middle, or a larger scale",
+            Condition::AtMost { above: 0.0, high: f64::INFINITY },
         )
     }
 
@@ -128,33 +145,57 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for TruncatedNormal<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let (low, high) = self.standard_bounds();
-        let held = value.maximum(self.low).minimum(self.high);
-        special::truncated_normal_cdf((held - self.location) / self.scale, low, high)
+        Tail::Lower.on_interval(value, [self.low, self.high], |x| self.lower(x))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_interval(value, [self.low, self.high], |x| self.upper(x))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_interval(value, [self.low, self.high], |x| {
+            log_unless_likely(self.log_share(x, |[low, x, _]| [low, x]), self.upper(x))
+        })
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_interval(value, [self.low, self.high], |x| {
+            log_unless_likely(self.log_share(x, |[_, x, high]| [x, high]), self.lower(x))
+        })
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for TruncatedNormal<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        let (low, high) = self.standard_bounds();
-        let value = self.location + self.scale * special::truncated_normal_icdf(probability, low, high);
-        // Rounding must not leave the interval.
-        value.maximum(self.low).minimum(self.high)
+        quantile_between(probability, [self.low, self.high], |p| self.quantile_inside(p))
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, [self.high, self.low], |p| {
+            let (low, high) = self.standard_bounds();
+            self.held(self.location - self.scale * special::truncated_normal_icdf(p, -high, -low))
+        })
     }
 }
 
 impl<'t, F: Real> Reparameterized<'t, F> for TruncatedNormal<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let u = draw.record_uniform(self.location.tape(), &self.event_shape())?;
-        Ok(self.icdf(u))
+        Ok(self.quantile_inside(u))
     }
 }
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for TruncatedNormal<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
         let (low, high) = self.standard_bounds();
-        let square = special::truncated_normal_variance(low, high) + special::truncated_normal_mean(low, high).square();
-        let entropy = self.scale.ln() + self.log_mass() + square * 0.5 + 0.5 * (2.0 * PI).ln();
+        let ([above, below], zero) = (self.sides(), low.tape().constant(0.0));
+        let (tail, from, to) = (above + below, below.select(-high, low), below.select(-low, high));
+        // The mean distance from the point nearest to the location, of which the log-density is a quadratic function.
+        let distance =
+            tail.select(special::truncated_normal_excess(from, to), special::truncated_normal_mean(low, high));
+        let square = special::truncated_normal_variance(low, high) + distance.square();
+        let mass = special::normal_log_mass_at_edge(low, high);
+        let entropy = self.scale.ln() + mass + tail.select(from, zero) * distance + square * 0.5;
         entropy.broadcast_to(self.event_shape()).sum()
     }
 }
@@ -165,21 +206,59 @@ const FAR: f64 = 1e10;
 impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
     /// The bounds in units of the scale, from the location.
     fn standard_bounds(&self) -> (Var<'t, F>, Var<'t, F>) {
-        // Infinite bounds are replaced first, since the derivatives of their quotient are multiplied by zero.
-        let held = |bound: Var<'t, F>| bound.clamp(-FAR * FAR, FAR * FAR);
-        let standard = |bound: Var<'t, F>| ((held(bound) - self.location) / self.scale).clamp(-FAR, FAR);
-        (standard(self.low), standard(self.high))
+        (self.standardize(self.low, FAR), self.standardize(self.high, FAR))
     }
 
-    /// The logarithm of the mass that the normal distribution has between the bounds.
-    fn log_mass(&self) -> Var<'t, F> {
+    /// A value in units of the scale, from the location, held at `far` on either side.
+    fn standardize(&self, value: Var<'t, F>, far: f64) -> Var<'t, F> {
+        let (tape, distance) = (value.tape(), value - self.location);
+        let [limit, size] = [self.scale * far, distance.abs()].map(Var::held);
+        let beyond = size.ge(limit);
+        // The quotient may be infinite, and its derivatives are multiplied by zero.
+        let near = beyond.select(tape.constant(0.0), distance) / beyond.select(tape.constant(1.0), self.scale);
+        beyond.select(distance.held().sign() * far, near)
+    }
+
+    /// The logarithm of the probability between a value and one of the bounds, which are chosen from the lower bound,
+    /// the value, and the upper bound. It is −∞ where rounding makes them equal.
+    fn log_share(&self, value: Var<'t, F>, of: impl FnOnce([Var<'t, F>; 3]) -> [Var<'t, F>; 2]) -> Var<'t, F> {
+        // Beyond, the squares overflow.
+        let far = F::MAX.to_f64().sqrt() * 1e-3;
+        let [low, value, high] = [self.low, value, self.high].map(|x| self.standardize(x, far));
+        let [from, to] = of([low, value, high]);
+        let (tape, none) = (value.tape(), to.held().le(from.held()));
+        let part = special::normal_log_mass(none.select(low, from), none.select(high, to));
+        let log = part - special::normal_log_mass(low, high);
+        none.select(tape.constant(f64::NEG_INFINITY), log)
+    }
+
+    /// The quantile of a probability inside (0, 1).
+    fn quantile_inside(&self, p: Var<'t, F>) -> Var<'t, F> {
         let (low, high) = self.standard_bounds();
-        special::normal_log_mass(low, high)
+        self.held(self.location + self.scale * special::truncated_normal_icdf(p, low, high))
     }
 
-    /// A value between the bounds.
-    fn inside(&self) -> Var<'t, F> {
-        self.location.maximum(self.low).minimum(self.high)
+    /// A quantile. Rounding must not leave the interval.
+    fn held(&self, quantile: Var<'t, F>) -> Var<'t, F> {
+        quantile.maximum(self.low).minimum(self.high)
+    }
+
+    /// The distribution function between the bounds.
+    fn lower(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let (low, high) = self.standard_bounds();
+        special::truncated_normal_cdf(self.standardize(value, FAR), low, high)
+    }
+
+    /// The survival function between the bounds: that of the mirror image.
+    fn upper(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let (low, high) = self.standard_bounds();
+        special::truncated_normal_cdf(-self.standardize(value, FAR), -high, -low)
+    }
+
+    /// 1 where both bounds are above the location, and 1 where both are below it. Which bound is nearer has no
+    /// derivative.
+    fn sides(&self) -> [Var<'t, F>; 2] {
+        [self.low.gt(self.location), self.location.gt(self.high)].map(Var::held)
     }
 }
 
@@ -188,10 +267,29 @@ mod tests {
     use super::*;
     use crate::derivative::implicit::implicit_path;
     use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use std::f64::consts::LN_2;
     use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(TruncatedNormal::new(p[0], p[1], p[2], p[3]));
     const BETWEEN: Build = |p| Box::new(TruncatedNormal::new(p[2], p[3], p[0], p[1]));
+
+    #[test]
+    fn scores_far_from_the_location_have_the_right_sign_in_single_precision() {
+        // With the bound b in units of the scale, the score of the location is x − b − 1/b or so.
+        for bound in [40.0_f32, 1e3, 4e3, 1e5] {
+            for side in [1.0, -1.0] {
+                let tape = Tape::<f32>::new();
+                let location = tape.parameter(0.0);
+                let far = f32::INFINITY * side;
+                let ends = if side > 0.0 { [bound, far] } else { [far, -bound] }.map(|end| tape.constant(end));
+                let distribution = TruncatedNormal::new(location, 1.0, ends[0], ends[1]);
+                let log = distribution.log_prob(tape.constant(bound * side));
+                let [score] = tape.backward(log, [location]).unwrap();
+                let expected = -side / bound;
+                assert!((score.as_slice()[0] / expected - 1.0).abs() < 2e-3, "{bound}: {score:?}, not {expected}");
+            }
+        }
+    }
 
     #[test]
     fn everything_follows_the_distribution() {
@@ -230,6 +328,57 @@ mod tests {
                 let (one, other) = (one.item().expect("a number"), other.item().expect("a number"));
                 assert!((one - other).abs() < 1e-12 * size, "{one} and {other} above {low:?}");
             }
+        }
+    }
+
+    const INF: f64 = f64::INFINITY;
+
+    /// Parameters, a value, and the logarithms of both tails there, from mpmath at 60 digits.
+    const FAR_OUT: [([f64; 4], f64, [f64; 2]); 6] = [
+        ([3e7, 2.603125, -59967858312712.42, 2.5e10], -622609865403.4867, [-2.8605780725550065e+22, 0.0]),
+        ([-2.775924894974933e-221, 1.246875, -1e8, 6.648594674113616e49], 1e18, [0.0, -3.2160602006268806e+35]),
+        ([0.5578125, 1e-300, -1e11, 1.328125], 0.7109375, [0.0, -INF]),
+        ([1e30, 1.0, -INF, INF], 1e30, [-LN_2, -LN_2]),
+        ([1e30, 1e-20, -INF, 1e35], 1e30, [-LN_2, -LN_2]),
+        ([6.724311667398641e84, 3.217236586999139e-66, -9e174, 5.5e219], 1e90, [0.0, -INF]),
+    ];
+
+    #[test]
+    fn values_and_bounds_may_be_any_number_of_scales_from_the_location() {
+        for (parameters, value, expected) in FAR_OUT {
+            let tape = Tape::<f64>::new();
+            let [location, scale, low, high] = parameters.map(|parameter| tape.parameter(parameter));
+            let distribution = TruncatedNormal::new(location, scale, low, high);
+            distribution.validate().unwrap();
+            let value = tape.constant(value);
+            let logs = [distribution.log_cdf(value), distribution.log_survival(value)];
+            for (log, expected) in logs.into_iter().zip(expected) {
+                let found = log.item().unwrap();
+                let near = (found - expected).abs() <= 1e-13 * expected.abs();
+                assert!(found == expected || near, "{parameters:?}: {found}, expected {expected}");
+                let [by_location, by_scale] = tape.backward(log, [location, scale]).unwrap();
+                assert!(!by_location.item().unwrap().is_nan() && !by_scale.item().unwrap().is_nan(), "{parameters:?}");
+            }
+            let draw = distribution.icdf(tape.constant(0.4)).item().unwrap();
+            let [location, scale, low, high] = parameters;
+            let near = (draw - location).abs() <= location.abs().max(scale);
+            assert!(near && draw >= low && draw <= high, "{parameters:?}: {draw}");
+        }
+    }
+
+    #[test]
+    fn bounds_that_are_equal_to_rounding_are_refused() {
+        for parameters in [
+            [1.2294629955196573e212, 4.056282359116959e229, -0.0625, 0.25],
+            [1.2937904501768492e152, 0.5359375, -0.4609375, 1e8],
+            [2.4100532064294426e56, 6.846024339541146e56, -1e-10, 0.703125],
+            [2.447205812836447e27, 1.0, -1e-8, 250000.0],
+            [2.982807082300455e23, 14000000.0, -1e-9, 2.5],
+        ] {
+            let tape = Tape::<f64>::new();
+            let [location, scale, low, high] = parameters.map(|parameter| tape.parameter(parameter));
+            let error = TruncatedNormal::new(location, scale, low, high).validate().unwrap_err().to_string();
+            assert!(error.contains("(high - low) / scale"), "{error}");
         }
     }
 }

@@ -14,17 +14,17 @@
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_path;
-use crate::distribution::Boundary;
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
     QuantileFunction, Reparameterized, Support, WeakDerivative,
 };
+use crate::distribution::{Boundary, Tail, log_of_either, quantile_between};
 use crate::distribution::{check_parameter, finite};
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use smallvec::smallvec;
-use stochgrad_tape::{Condition, IntoVar, Smoothness, Var};
+use stochgrad_tape::{Condition, IntoVar, Smoothness, Var, special};
 use stochgrad_tensor::{Real, Shape};
 
 /// Values that are equally likely everywhere between two bounds.
@@ -89,6 +89,16 @@ impl<'t, F: Real> Uniform<Var<'t, F>> {
     fn width(&self) -> Var<'t, F> {
         self.high - self.low
     }
+
+    /// The part of the interval below a value.
+    fn share(&self, value: Var<'t, F>) -> Var<'t, F> {
+        (value - self.low) / self.width()
+    }
+
+    /// The part of the interval above a value.
+    fn rest(&self, value: Var<'t, F>) -> Var<'t, F> {
+        (self.high - value) / self.width()
+    }
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Uniform<Var<'t, F>> {
@@ -146,13 +156,29 @@ impl<'t, F: Real> Distribution<'t, F> for Uniform<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Uniform<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        ((value - self.low) / self.width()).clamp(0.0, 1.0)
+        Tail::Lower.on_interval(value, [self.low, self.high], |x| self.share(x))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_interval(value, [self.low, self.high], |x| self.rest(x))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_interval(value, [self.low, self.high], |x| log_of_either(self.share(x), self.rest(x)))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_interval(value, [self.low, self.high], |x| log_of_either(self.rest(x), self.share(x)))
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Uniform<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.low + self.width() * probability
+        quantile_between(probability, [self.low, self.high], |p| self.low + self.width() * p)
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, [self.high, self.low], |p| self.high - self.width() * p)
     }
 }
 
@@ -191,7 +217,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for Uniform<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
         let outside = Boundary::Included.outside((self.low - other.low).minimum(other.high - self.high));
         let infinite = self.low.tape().constant(f64::INFINITY);
-        outside.select(infinite, (other.width() / self.width()).ln()).sum()
+        outside.select(infinite, special::log_ratio(other.width(), self.width())).sum()
     }
 }
 

@@ -17,6 +17,7 @@
 
 use crate::derivative::gamma_variates::aligned;
 use crate::derivative::weak::location_derivative;
+use crate::distribution::confine_real;
 use crate::prelude::*;
 use std::f64::consts::PI;
 use std::sync::Arc;
@@ -62,10 +63,8 @@ impl<'t, F: Real> Distribution<'t, F> for VonMises<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let half = (value - self.location) * 0.5;
-        half.sin().square() * self.concentration * -2.0
-            - special::bessel_ie(self.concentration, 0).ln()
-            - (2.0 * PI).ln()
+        let height = special::bessel_ie(self.concentration, 0).ln() + (2.0 * PI).ln();
+        confine_real(value - self.location, |angle| (angle * 0.5).sin().square() * self.concentration * -2.0 - height)
     }
 
     drawn_by_path!();
@@ -87,14 +86,33 @@ impl<'t, F: Real> Distribution<'t, F> for VonMises<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for VonMises<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // From half a turn below the location.
-        special::von_mises_cdf((value - self.location).clamp(-PI, PI), self.concentration)
+        Tail::Lower.on_angles(value - self.location, |x| special::von_mises_cdf(x, self.concentration))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_angles(value - self.location, |x| special::von_mises_cdf(-x, self.concentration))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_angles(value - self.location, |x| special::von_mises_log_cdf(x, self.concentration))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_angles(value - self.location, |x| special::von_mises_log_cdf(-x, self.concentration))
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for VonMises<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.location + special::von_mises_icdf(probability, self.concentration)
+        quantile_between(probability, [self.location - PI, self.location + PI], |p| {
+            self.location + special::von_mises_icdf(p, self.concentration)
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_between(probability, [self.location + PI, self.location - PI], |p| {
+            self.location - special::von_mises_icdf(p, self.concentration)
+        })
     }
 }
 
@@ -270,6 +288,24 @@ mod tests {
             let distribution =
                 DistributionCheck::new(BUILD, &[0.3, kappa], Domain::Line(0.3 - PI, 0.3 + PI)).with_bounded_cost();
             distribution.assert_cdf_of_draws(seed);
+        }
+    }
+
+    #[test]
+    fn the_smallest_and_the_largest_concentration() {
+        let tape = Tape::<f64>::new();
+        let tau = 2.0 * PI;
+        for (concentration, offset, expected) in [
+            (5e-324, 1.2, -tau.ln()),
+            (f64::MIN_POSITIVE, -3.0, -tau.ln()),
+            (f64::MAX, 0.0, 0.5 * (f64::MAX.ln() - tau.ln())),
+            (1.5e308, 0.0, 0.5 * (1.5e308_f64.ln() - tau.ln())),
+            (f64::MAX, 3.0, -f64::INFINITY),
+        ] {
+            let log = VonMises::new(tape.constant(0.5), concentration).log_prob(tape.constant(0.5 + offset));
+            let found = log.item().unwrap();
+            let near = (found - expected).abs() < 1e-12 * expected.abs();
+            assert!(found == expected || near, "{concentration} at {offset}: {found}, expected {expected}");
         }
     }
 }

@@ -12,7 +12,13 @@
 //! | weak derivative with respect to $\lambda$ | $k/\lambda$, $\lambda (E + E')^{1/k}$ and the distribution itself (Mohamed et al. 2020, by the rate). One replay: $\lambda (z^k + E')^{1/k}$ |
 //!
 //! The weak derivative with respect to the shape has no simple sampler; the path with respect to it is explicit.
+//!
+//! A sample beyond the range of positive floating-point numbers is the nearest one. Its path keeps the derivative of the
+//! logarithm.
 
+use crate::derivative::known_logarithms::logarithm_of;
+use crate::derivative::underflow::positive_exponential;
+use crate::distribution::{above, exp_minus_exp, finite_end, log_one_minus_exp_exp, one_minus_exp_exp};
 use crate::prelude::*;
 
 /// Euler's constant.
@@ -52,11 +58,21 @@ impl<'t, F: Real> Distribution<'t, F> for Weibull<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        Boundary::Excluded.confine_positive(value, |x| {
-            let log = x.ln() - self.scale.ln();
-            let k = self.concentration;
-            k.ln() + k * log - x.ln() - (k * log).exp()
-        })
+        let k = self.concentration;
+        let of_logarithm = |log: Var<'t, F>| {
+            let log = log - self.scale.ln();
+            // Where this is infinite, so is the exponential.
+            let power = (k - 1.0) * log;
+            let power = above(power, F::MAX.to_f64()).select(power.tape().constant(F::MAX.to_f64()), power);
+            (k.ln() - self.scale.ln()) + power - (k * log).exp()
+        };
+        match logarithm_of(value) {
+            Some(log) => of_logarithm(log),
+            None => {
+                let value = value + finite_end(k, F::MIN_POSITIVE.to_f64());
+                Boundary::Excluded.confine_positive(value, |x| of_logarithm(x.ln()))
+            }
+        }
     }
 
     drawn_by_path!();
@@ -66,9 +82,10 @@ impl<'t, F: Real> Distribution<'t, F> for Weibull<Var<'t, F>> {
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
-        // Γ(1 + 2/k) − Γ(1 + 1/k)², from the logarithms, which keeps precision where both are near 1.
-        let (first, second) = (self.root_moment(1.0) * 2.0, self.root_moment(2.0));
-        Some(self.scale.square() * first.exp() * (second - first).expm1())
+        // Γ(1 + 2/k) − Γ(1 + 1/k)², from the logarithm of the ratio.
+        let one = self.concentration.tape().constant(1.0);
+        let log_ratio = special::log_gamma_second_difference(one, self.concentration.recip());
+        Some((self.scale * self.root_moment(1.0).exp()).square() * log_ratio.expm1())
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
@@ -84,16 +101,31 @@ impl<'t, F: Real> Distribution<'t, F> for Weibull<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Weibull<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let inside = value.step();
-        let tape = value.tape();
-        let z = inside.select(value, tape.constant(1.0)) / self.scale;
-        inside.select(-(-(z.ln() * self.concentration).exp()).expm1(), tape.constant(0.0))
+        Tail::Lower.on_half_line(value, |x| one_minus_exp_exp(self.log_power(x)))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::Upper.on_half_line(value, |x| exp_minus_exp(self.log_power(x)))
+    }
+
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogLower.on_half_line(value, |x| log_one_minus_exp_exp(self.log_power(x)))
+    }
+
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        Tail::LogUpper.on_half_line(value, |x| -self.log_power(x).exp())
     }
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Weibull<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.scale * ((-(-probability).log1p()).ln() / self.concentration).exp()
+        quantile_inside(probability, [0.0, f64::INFINITY], |p| {
+            self.scale * ((-(-p).log1p()).ln() / self.concentration).exp()
+        })
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        quantile_inside(probability, [f64::INFINITY, 0.0], |p| self.scale * ((-p.ln()).ln() / self.concentration).exp())
     }
 }
 
@@ -102,7 +134,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Weibull<Var<'t, F>> {}
 impl<'t, F: Real> Reparameterized<'t, F> for Weibull<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let e = draw.record_exponential(self.concentration.tape(), &self.event_shape())?;
-        Ok(self.scale * (e.ln() / self.concentration).exp())
+        Ok(positive_exponential(self.scale, e.ln() / self.concentration))
     }
 }
 
@@ -133,15 +165,23 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Weibull<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Weibull<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        // Bauckhage, "Computing the Kullback–Leibler divergence between two Weibull distributions", 2013.
+        // Bauckhage, "Computing the Kullback–Leibler divergence between two Weibull distributions", 2013; as
+        // e^w − 1 − w plus the Bregman divergence of ln Γ between the ratio r of the shapes and 1, which do not cancel.
         let (k, l) = (self.concentration, other.concentration);
-        let log_ratio = self.scale.ln() - other.scale.ln();
-        let power = (l * log_ratio + (l / k + 1.0).lgamma()).exp();
-        (k.ln() - l.ln() - l * log_ratio + (l / k - 1.0) * EULER + power - 1.0).sum()
+        let ratio = l / k;
+        let power = l * special::log_ratio(self.scale, other.scale) + (ratio + 1.0).lgamma();
+        let (zero, one) = (ratio.tape().constant(0.0), ratio.tape().constant(1.0));
+        let shapes = special::stirling_divergence(one, ratio) + special::deviance(ratio, one);
+        (special::deviance_by_log(zero, power) + shapes).sum()
     }
 }
 
 impl<'t, F: Real> Weibull<Var<'t, F>> {
+    /// ln zᵏ of a positive value.
+    fn log_power(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.concentration * (value.ln() - self.scale.ln())
+    }
+
     /// ln E[zʳ] of the standard distribution: ln Γ(1 + r/k).
     fn root_moment(&self, power: f64) -> Var<'t, F> {
         (self.concentration.recip() * power + 1.0).lgamma()
@@ -169,5 +209,14 @@ mod tests {
         let (p, q) = (Weibull::new(tape.constant(1.6), 0.8), Weibull::new(tape.constant(0.7), 2.4));
         distribution.assert_divergence(&[0.7, 2.4], p.kl_to(&q).item().unwrap());
         assert!(p.kl_to(&p).item().unwrap().abs() < 1e-14);
+    }
+
+    #[test]
+    fn the_density_is_zero_where_the_logarithm_of_the_power_overflows() {
+        let tape = Tape::<f64>::new();
+        for (concentration, scale, x) in [(f64::MAX, 0.5, 2.0), (1e306, 5e-324, f64::MAX), (f64::MAX, 2.0, 0.5)] {
+            let log = Weibull::new(tape.constant(concentration), scale).log_prob(tape.constant(x));
+            assert_eq!(log.item(), Ok(f64::NEG_INFINITY), "{concentration}, {scale} at {x}");
+        }
     }
 }

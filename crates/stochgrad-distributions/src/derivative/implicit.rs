@@ -7,7 +7,7 @@
 //! (Figurnov, Mohamed, Mnih 2018), whatever sampler drew z. The rule holds for one-dimensional continuous
 //! distributions, and gives the first derivative only.
 
-use crate::distribution::CumulativeDistribution;
+use crate::distribution::{CumulativeDistribution, above};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
@@ -15,41 +15,17 @@ use stochgrad_tensor::Real;
 /// parameters.
 ///
 /// Where both the density and the derivative of the distribution function have underflowed, the derivative is 0.
-/// Precision is lost where the distribution function is within rounding of 1. A distribution with a long upper tail
-/// should implement its own formula.
+/// Above the median the derivative is that of the survival function. With its default, precision is lost where the
+/// distribution function is within rounding of 1, so that a distribution with a long upper tail should implement it.
 pub fn implicit_path<'t, F: Real>(distribution: &dyn CumulativeDistribution<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
     // Held, not stopped: this path stands for the derivatives of the sampler.
     let value = value.held();
     let density = distribution.log_prob_each(value).exp().held();
     let possible = density.step();
     let divisor = possible.select(density, possible.tape().constant(1.0));
-    value.straight_through(-distribution.cdf(value) / divisor * possible)
-}
-
-/// Steps of [`invert`]: enough to halve any bracket down to the rounding.
-const STEPS: usize = 64;
-
-/// The value at which the distribution function of a continuous distribution reaches a probability, by Newton's method
-/// between `low` and `high`, recorded. The distribution function must be at most the probability at `low` and at least
-/// the probability at `high`. The first three derivatives of the result are exact.
-pub(crate) fn invert<'t, F: Real>(
-    distribution: &dyn CumulativeDistribution<'t, F>,
-    probability: Var<'t, F>,
-    low: Var<'t, F>,
-    high: Var<'t, F>,
-) -> Var<'t, F> {
-    let step = |x: Var<'t, F>| x + (probability - distribution.cdf(x)) / distribution.log_prob_each(x).exp();
-    let (mut low, mut high) = (low.stop_gradient(), high.stop_gradient());
-    let mut x = (low + high) * 0.5;
-    for _ in 0..STEPS {
-        let above = distribution.cdf(x).gt(probability);
-        (low, high) = (above.select(low, x), above.select(x, high));
-        let newton = step(x);
-        let inside = newton.ge(low) * newton.le(high);
-        x = inside.select(newton, (low + high) * 0.5).stop_gradient();
-    }
-    // If k derivatives are right before a step of Newton's method, 2k + 1 are right after it.
-    step(step(x))
+    let lower = distribution.cdf(value);
+    let path = above(lower, 0.5).select(distribution.survival(value), -lower);
+    value.straight_through(path / divisor * possible)
 }
 
 /// Makes a distribution reparameterised through its distribution function, in one line.

@@ -5,6 +5,7 @@
 //! therefore carries a mark that remembers the logarithm. Where a replay or the user's code has replaced the draw, the
 //! logarithm is that of the new value.
 
+use crate::derivative::base_values::behind;
 use std::sync::Arc;
 use stochgrad_tape::{Op, Primitive, PrimitiveInputs, Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
@@ -40,7 +41,8 @@ fn origin<'t, F: Real>(value: Var<'t, F>) -> Option<(Var<'t, F>, Var<'t, F>)> {
                 let is_mark = value.tape().operation_name(mark).is_some_and(|name| name == MARK);
                 return if is_mark { Some((at, *mark.inputs().get(1)?)) } else { None };
             }
-            _ => return None,
+            // The base value of a sample of a transformed distribution is a draw as well.
+            _ => at = behind(at)?,
         }
     }
 }

@@ -31,6 +31,26 @@ pub(crate) fn held_logarithm<'t, F: Real>(
     limits.hold(value, value.clamp(low, high))
 }
 
+/// Real draws of a heavy tail, limited to finite numbers, with the derivatives that they have without the limits.
+pub(crate) fn finite_draws<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
+    let most = F::MAX.to_f64();
+    value.held().clamp(-most, most).straight_through(value)
+}
+
+/// The largest logarithm of a value, so that rounding of the exponential does not reach infinity.
+pub(crate) fn largest_logarithm<F: Real>() -> f64 {
+    F::MAX.to_f64().ln() * (1.0 - 8.0 * F::EPSILON.to_f64())
+}
+
+/// `scale` times the exponential of a logarithm: the nearest positive floating-point number where that is out of range.
+/// The derivative of the logarithm is kept, so that the derivative of a logarithm of the result has no error.
+pub(crate) fn positive_exponential<'t, F: Real>(scale: Var<'t, F>, log: Var<'t, F>) -> Var<'t, F> {
+    let shift = scale.held().ln();
+    let low = -shift.map(Map::MinScalar(0.0)) + smallest_logarithm::<F>();
+    let high = -shift.map(Map::MaxScalar(0.0)) + largest_logarithm::<F>();
+    scale * log.held().maximum(low).minimum(high).straight_through(log).exp()
+}
+
 /// The logarithm of what stands for smaller positive numbers: of twice the smallest one, so that rounding does not get
 /// below that.
 pub(crate) fn smallest_logarithm<F: Real>() -> f64 {

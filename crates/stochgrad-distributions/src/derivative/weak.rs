@@ -67,17 +67,17 @@ macro_rules! drawn_by_path {
 }
 
 /// Writes [`sample`](crate::Distribution::sample) for a distribution of counts
-/// whose quantiles are an operation: the quantile of recorded noise, or, where noise is not recorded (the exact oracle
+/// that is drawn by inversion: a function of recorded noise of a kind, or, where noise is not recorded (the exact oracle
 /// splits it instead), what the method `inverted` of the distribution gives.
 macro_rules! drawn_by_quantile {
-    () => {
+    ($fill:expr, $quantile:expr) => {
         fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
             let tape = self.tape()?;
             if !draw.records_noise(tape) {
                 return Ok(draw.record(tape, self.inverted(draw)?));
             }
-            let noise = draw.record_uniform(tape, &self.event_shape())?;
-            Ok(self.icdf(noise).stop_gradient())
+            let quantile: fn(&Self, Var<'t, F>) -> Var<'t, F> = $quantile;
+            Ok(quantile(self, draw.record_noise(tape, $fill, &self.event_shape())?).stop_gradient())
         }
     };
 }

@@ -13,16 +13,19 @@
 //! | stochastic derivative | right: 0 → 1 at rate $1/(1-\theta)$; left: 1 → 0 at rate $1/\theta$ (Arya et al. 2022) |
 //! | relaxation | $\sigma((\eta + \operatorname{logit} u)/\tau)$ (Maddison et al. 2017; Jang et al. 2017) |
 //!
-//! An impossible bit has the log-probability −∞, and by logits the score $x - \theta$ all the same. At probabilities 0
-//! and 1 entropy, divergence and relaxation stay finite, and so do their derivatives: $\ln 0$ counts as about −690
-//! there (−85 in single precision), and infinite logits as $\pm 10^{30}$.
+//! An impossible bit has the log-probability −∞, and by logits the score $x - \theta$ all the same. The divergence is
+//! infinite where a bit is possible in the first distribution alone. At probabilities 0 and 1 entropy and relaxation
+//! stay finite, and so do all derivatives: $\ln 0$ counts as about −690 there (−85 in single precision), and infinite
+//! logits as $\pm 10^{30}$.
 
 mod derivatives;
 
 use crate::capabilities;
+use crate::discrete::tails::{Tail, of_probability, tails};
 use crate::distribution::{
-    ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits, IndependentCategories,
-    IntegerSupport, KlDivergence, Parameters, QuantileFunction, Relaxed, ScoreDifferentiable, Support, Tempered,
+    Boundary, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,
+    IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction, Relaxed, ScoreDifferentiable,
+    Support, Tempered,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -31,6 +34,7 @@ use crate::parameter::probability::{ProbabilityOrLogit, released};
 use smallvec::smallvec;
 use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
+use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -86,6 +90,11 @@ impl<'t, F: Real> Bernoulli<Var<'t, F>> {
         self.parameter.logit()
     }
 
+    /// How the probability of a 1 is given.
+    pub(crate) fn parameter(&self) -> ProbabilityOrLogit<Var<'t, F>> {
+        self.parameter
+    }
+
     /// The bits where noise is not recorded: the exact oracle splits it instead.
     fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let event = self.event_shape();
@@ -110,16 +119,17 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         Support::Bits
     }
 
-    /// By logits the form is linear in the value, so that relaxed bits have a cross-entropy.
+    /// The form is linear in the value by logits, so that relaxed bits in (0, 1) have a cross-entropy. It is −∞ outside
+    /// of [0, 1].
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
             ProbabilityOrLogit::Logit(_) => {
                 // At infinite logits this would be ∞ − ∞.
                 let finite = self.parameter.finite_logit();
-                (value * finite).zip(Zip::SubUnguarded, finite.softplus())
+                value.zip(Zip::MulBit, finite).zip(Zip::SubUnguarded, finite.softplus())
             }
             // 0 · ln 0 is 0: a state of probability 0 contributes only where it occurs.
-            ProbabilityOrLogit::Probability(p) => chance(value, p).map(Map::LnHeld),
+            ProbabilityOrLogit::Probability(p) => value.zip(Zip::ChanceOfBit, p).map(Map::LnHeld),
         }
     }
 
@@ -133,11 +143,14 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
                     && value.plates().iter().any(|plate| !logits.plates().contains(plate));
                 if crossed {
                     // In separate sums an infinite logit would cancel the precision of the other bits.
-                    released(value.dot(finite) - finite.softplus().sum())
+                    let outside = Boundary::Included.outside(value.minimum(1.0 - value));
+                    let bits = outside.select(value.tape().constant(0.0), value);
+                    let log = released(bits.dot(finite) - finite.softplus().sum());
+                    outside.sum().step().select(value.tape().constant(f64::NEG_INFINITY), log)
                 } else if value.shape().is_empty() {
                     self.log_prob_each(value)
                 } else {
-                    released((value * finite - finite.softplus()).sum())
+                    released((value.zip(Zip::MulBit, finite) - finite.softplus()).sum())
                 }
             }
             _ => self.log_prob_each(value).sum(),
@@ -149,8 +162,9 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
         if !draw.records_noise(tape) {
             return Ok(draw.record(tape, self.inverted(draw)?));
         }
-        let noise = draw.record_uniform(tape, &self.event_shape())?;
-        Ok(noise.ge(1.0 - self.probabilities()))
+        // The mirror image 1 − u has the digits that small probabilities need.
+        let noise = draw.record_noise(tape, Fill::Mirrored, &self.event_shape())?;
+        Ok(noise.lt(self.probabilities()))
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -173,13 +187,36 @@ impl<'t, F: Real> Distribution<'t, F> for Bernoulli<Var<'t, F>> {
     capabilities!();
 }
 
-impl<'t, F: Real> CumulativeDistribution<'t, F> for Bernoulli<Var<'t, F>> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // The distribution function is 1 − p between 0 and 1.
-        let zero = value.tape().constant(0.0);
-        let (possible, certain) = (value.ge(zero), value.ge(zero + 1.0));
-        possible * certain.select(zero + 1.0, self.parameter.complement())
+impl<'t, F: Real> Bernoulli<Var<'t, F>> {
+    fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+        let tape = value.tape();
+        let (zero, one) = (tape.constant(0.0), tape.constant(1.0));
+        // The logarithm of the probability of a bit, which is −∞ without a derivative where there is none.
+        let log = |chance: Var<'t, F>, possible: &dyn Fn(Var<'t, F>) -> Var<'t, F>| {
+            let impossible = Boundary::Excluded.outside(chance);
+            impossible.select(tape.constant(f64::NEG_INFINITY), possible(impossible))
+        };
+        tail.of(value, [value.lt(zero), value.ge(one)], zero, |bit| {
+            let (p, q) = (self.parameter.probability(), self.parameter.complement());
+            let inside = match (tail, self.parameter) {
+                (Tail::Lower, _) => q,
+                (Tail::Upper, _) => p,
+                (Tail::LogLower, ProbabilityOrLogit::Probability(p)) => {
+                    log(q, &|impossible| (-impossible.select(zero, p)).log1p())
+                }
+                (Tail::LogUpper, ProbabilityOrLogit::Probability(p)) => {
+                    log(p, &|impossible| impossible.select(one, p).ln())
+                }
+                (Tail::LogLower, ProbabilityOrLogit::Logit(l)) => (-l).log_sigmoid(),
+                (Tail::LogUpper, ProbabilityOrLogit::Logit(l)) => l.log_sigmoid(),
+            };
+            inside + bit
+        })
     }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Bernoulli<Var<'t, F>> {
+    tails!();
 }
 
 impl<'t, F: Real> IntegerSupport<'t, F> for Bernoulli<Var<'t, F>> {
@@ -190,7 +227,11 @@ impl<'t, F: Real> IntegerSupport<'t, F> for Bernoulli<Var<'t, F>> {
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Bernoulli<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        probability.gt(self.parameter.complement())
+        of_probability(probability, probability.gt(self.parameter.complement()))
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        of_probability(probability, probability.lt(self.parameter.probability()))
     }
 }
 
@@ -203,21 +244,20 @@ impl<'t, F: Real> Tempered<'t, F> for Bernoulli<Var<'t, F>> {
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Bernoulli<Var<'t, F>> {}
 
 impl<'t, F: Real> FiniteSupport<'t, F> for Bernoulli<Var<'t, F>> {
+    fn states(&self) -> DistributionResult<u128> {
+        Ok(2)
+    }
+
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
         Ok(Tensor::from_fn([2], F::from_usize))
     }
 
     fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         match self.parameter {
-            ProbabilityOrLogit::Probability(p) => chance(value, p),
+            ProbabilityOrLogit::Probability(p) => value.zip(Zip::ChanceOfBit, p),
             ProbabilityOrLogit::Logit(_) => self.log_prob_each(value).exp(),
         }
     }
-}
-
-/// The probability of a bit that is 1 with probability `p`.
-fn chance<'t, F: Real>(bit: Var<'t, F>, p: Var<'t, F>) -> Var<'t, F> {
-    bit * p + (1.0 - bit) * (1.0 - p)
 }
 
 impl<'t, F: Real> IndependentBits<'t, F> for Bernoulli<Var<'t, F>> {
@@ -250,15 +290,12 @@ impl<'t, F: Real> Relaxed<'t, F> for Bernoulli<Var<'t, F>> {
 
     fn perturbed(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logits = self.parameter.finite_logit();
-        let u = draw.record_uniform(logits.tape(), &self.event_shape())?;
-        let noise = u.ln() - (-u).log1p();
-        Ok(logits + noise)
+        Ok(logits + draw.record_noise(logits.tape(), Fill::Logistic, &self.event_shape())?)
     }
 
     fn conditional_perturbed(&self, hard: Var<'t, F>, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let logits = self.parameter.finite_logit();
-        let v = draw.record_uniform(logits.tape(), &self.event_shape())?;
-        let noise = v.ln() - (-v).log1p();
+        let noise = draw.record_noise(logits.tape(), Fill::Logistic, &self.event_shape())?;
         // Given a 1 the uniform behind z is 1 − p (1 − v), given a 0 it is (1 − p) v. Its logit plus that of p is, with
         // s = ±1 for the bit and w = logit v, s · ln(1 + exp(s w) (1 + exp(s η))): of the bit's sign whatever the
         // rounding.

@@ -6,6 +6,10 @@
 //! the log-odds of success. The parameters broadcast; their common shape is the event shape, and each element is an
 //! independent value. Support: $0, \dots, n$.
 //!
+//! Elsewhere the log-probability is −∞. Distribution and survival function and their logarithms keep their digits in
+//! both tails: the relative error is that of the incomplete beta function, and the logarithms are finite far beyond the
+//! underflow of the probabilities.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | $x \ln p + (n - x) \ln(1 - p) + \ln\binom nx$, any order in $p$ |
@@ -24,9 +28,12 @@
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
+use crate::discrete::tails::{Tail, just_above, tails};
+use crate::distribution::consecutive::{count_integers, list_integers};
 use crate::distribution::{
-    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport, KlDivergence,
-    Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Boundary, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport,
+    KlDivergence, Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support,
+    WeakDerivative,
 };
 use crate::distribution::{SamplePath, whole};
 use crate::error::{DistributionError, DistributionResult};
@@ -36,7 +43,9 @@ use crate::parameter::probability::{ProbabilityOrLogit, above_zero};
 use smallvec::smallvec;
 use std::panic::Location;
 use stochgrad_tape::{IntoVar, Smoothness, TapeError, Var, special};
+use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::special::binomial_cdf;
+use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Numbers of successes in independent trials, given by the number of trials and the probability or the log-odds of
@@ -146,7 +155,9 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
         }
     }
 
-    drawn_by_quantile!();
+    drawn_by_quantile!(Fill::Folded, |counts, noise| {
+        special::binomial_draw(noise, counts.trials, counts.parameter.probability())
+    });
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.trials * self.parameter.probability())
@@ -168,16 +179,28 @@ impl<'t, F: Real> Distribution<'t, F> for Binomial<Var<'t, F>> {
     capabilities!();
 }
 
-impl<'t, F: Real> CumulativeDistribution<'t, F> for Binomial<Var<'t, F>> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+impl<'t, F: Real> Binomial<Var<'t, F>> {
+    fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
         let tape = value.tape();
-        let (possible, all) = ((value + 1.0).floor().step(), value.ge(self.trials));
-        let inner = possible * (1.0 - all);
-        let count = inner.select(value.floor(), tape.constant(0.0));
-        let failures = inner.select(self.trials - count, tape.constant(1.0));
-        let (p, q) = (above_zero(self.parameter.probability()), above_zero(self.parameter.complement()));
-        inner.select(special::beta_inc_pair(failures, count + 1.0, q, p), all)
+        let (zero, all) = (tape.constant(0.0), value.ge(self.trials));
+        tail.of(value, [value.lt(zero) * (1.0 - all), all], zero, |count| {
+            // Without trials every count is at an end.
+            let failures = all.select(tape.constant(1.0), self.trials - count);
+            let (p, q) = (self.parameter.probability(), self.parameter.complement());
+            let (one, other) = (above_zero(p), above_zero(q));
+            let (inside, chance) = match tail {
+                Tail::Lower => return special::beta_inc_pair(failures, count + 1.0, other, one),
+                Tail::Upper => return special::beta_inc_pair(count + 1.0, failures, one, other),
+                Tail::LogLower => (special::log_beta_inc(failures, count + 1.0, other, one), q),
+                Tail::LogUpper => (special::log_beta_inc(count + 1.0, failures, one, other), p),
+            };
+            Boundary::Excluded.outside(chance).select(tape.constant(f64::NEG_INFINITY), inside)
+        })
     }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Binomial<Var<'t, F>> {
+    tails!();
 }
 
 impl<'t, F: Real> IntegerSupport<'t, F> for Binomial<Var<'t, F>> {
@@ -190,12 +213,21 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Binomial<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         special::binomial_icdf(probability, self.trials, self.parameter.probability())
     }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        // The number of failures is binomial as well.
+        self.trials - special::binomial_icdf(just_above(probability), self.trials, self.parameter.complement())
+    }
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Binomial<Var<'t, F>> {}
 
-impl<'t, F: Real> FiniteSupport<'t, F> for Binomial<Var<'t, F>> {
-    fn element_support(&self) -> DistributionResult<Tensor<F>> {
+impl<F: Real> Binomial<Var<'_, F>> {
+    /// The number of trials of all elements.
+    ///
+    /// # Errors
+    /// If the elements have different numbers of trials, or something else than a count.
+    fn common_trials(&self) -> DistributionResult<F> {
         let unsettled =
             |problem: &str| Err(DistributionError::Unsupported { distribution: "Binomial", problem: problem.into() });
         let trials = self.trials.peek()?;
@@ -208,8 +240,18 @@ impl<'t, F: Real> FiniteSupport<'t, F> for Binomial<Var<'t, F>> {
             [first, ..] if !(first.to_f64() >= 0.0 && first.is_finite()) => {
                 unsettled("the number of trials is not a count; validate the parameters")
             }
-            [first, ..] => Ok(Tensor::from_fn([first.to_f64() as usize + 1], F::from_usize)),
+            [first, ..] => Ok(*first),
         }
+    }
+}
+
+impl<'t, F: Real> FiniteSupport<'t, F> for Binomial<Var<'t, F>> {
+    fn states(&self) -> DistributionResult<u128> {
+        count_integers("Binomial", F::ZERO, self.common_trials()?)
+    }
+
+    fn element_support(&self) -> DistributionResult<Tensor<F>> {
+        list_integers(self, F::ZERO, self.common_trials()?)
     }
 
     fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {
@@ -309,7 +351,8 @@ impl<'t, F: Real> KlDivergence<'t, F> for Binomial<Var<'t, F>> {
             );
             return self.trials.tape().fail(TapeError::Other { message, at: Location::caller() });
         }
-        (self.trials * self.parameter.kl_to(&other.parameter)).sum()
+        // Without trials it is 0, also where that of one trial is infinite.
+        self.parameter.kl_to(&other.parameter).zip(Zip::Weigh, self.trials).sum()
     }
 }
 

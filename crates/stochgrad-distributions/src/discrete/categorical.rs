@@ -6,6 +6,8 @@
 //! Parameter: the logits $\eta$, any numbers or $-\infty$, or the probabilities $\pi$, with the categories along the
 //! last axis. The axes before it are the event shape: independent categories. Support: $0, \dots, C - 1$.
 //!
+//! Elsewhere the log-probability is −∞.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | $\ln \pi_x$, any order |
@@ -21,6 +23,7 @@
 //! whose sum is 0, such as those of a softmax.
 
 use crate::capabilities;
+use crate::discrete::tails::{Tail, of_probability, tails};
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentCategories,
     IntegerSupport, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative,
@@ -33,6 +36,8 @@ use crate::parameter::categories::ProbabilitiesOrLogits;
 use smallvec::smallvec;
 use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
+use stochgrad_tensor::random::Fill;
+use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Categories as integers `0, 1, …, C − 1`, given by logits or by probabilities. The last axis of the parameter holds
@@ -133,12 +138,17 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        match self.parameter {
-            ProbabilitiesOrLogits::Logits(l) => self.pick(l.log_softmax(-1), value),
+        // −∞ at what is not a category; NaN stays NaN.
+        let count = value.zip(Zip::MulCount, value.tape().constant(1.0));
+        let category = count.map(Map::Within(0.0, self.categories() as f64 - 1.0));
+        let place = category.select(value, value.tape().constant(0.0));
+        let log = match self.parameter {
+            ProbabilitiesOrLogits::Logits(l) => self.pick(l.log_softmax(-1), place),
             // The logarithm comes last, so that it is not taken of the probabilities of other categories, which may be
             // 0.
-            ProbabilitiesOrLogits::Probabilities(p) => self.pick(p, value).ln(),
-        }
+            ProbabilitiesOrLogits::Probabilities(p) => self.pick(p, place).ln(),
+        };
+        category.select(log, value.map(Map::MinScalar(f64::NEG_INFINITY)))
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -146,7 +156,7 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
         if !draw.records_noise(tape) || self.categories() == 0 {
             return Ok(draw.record(tape, self.inverted(draw)?));
         }
-        Ok(self.probabilities().categories(draw.record_uniform(tape, &self.event_shape())?))
+        Ok(self.probabilities().categories(draw.record_noise(tape, Fill::Folded, &self.event_shape())?))
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
@@ -170,14 +180,31 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
     capabilities!();
 }
 
-impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let last = self.categories() as f64 - 1.0;
+impl<'t, F: Real> Categorical<Var<'t, F>> {
+    fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
         let tape = value.tape();
-        let possible = (value + 1.0).floor().step();
-        let position = value.floor().clamp(0.0, last);
-        possible.select(self.pick(self.probabilities().cumsum(-1), position), tape.constant(0.0))
+        let (zero, last) = (tape.constant(0.0), tape.constant(self.categories() as f64 - 1.0));
+        tail.of(value, [value.lt(zero) * value.lt(last), value.ge(last)], zero, |category| {
+            let at = category.unsqueeze(-1);
+            let chosen = match tail {
+                Tail::Lower => return self.pick(self.probabilities().cumsum(-1), category),
+                Tail::Upper => {
+                    return self.numbers().gt(at).select(self.probabilities(), zero).sum_axis(-1);
+                }
+                Tail::LogLower => self.numbers().le(at),
+                Tail::LogUpper => self.numbers().gt(at),
+            };
+            let logs = match self.parameter {
+                ProbabilitiesOrLogits::Probabilities(p) => p.map(Map::LnHeld),
+                ProbabilitiesOrLogits::Logits(l) => l.log_softmax(-1),
+            };
+            chosen.select(logs, tape.constant(f64::NEG_INFINITY)).logsumexp(-1)
+        })
     }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Categorical<Var<'t, F>> {
+    tails!();
 }
 
 impl<'t, F: Real> IntegerSupport<'t, F> for Categorical<Var<'t, F>> {
@@ -206,7 +233,17 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Categorical<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         // The number of categories whose sum is smaller, up to the rounding of the sums.
         let short = (self.probabilities().cumsum(-1) * (1.0 + 8.0 * F::EPSILON.to_f64())).lt(probability.unsqueeze(-1));
-        short.sum_axis(-1).map(Map::MinScalar(self.categories() as f64 - 1.0))
+        let position = short.sum_axis(-1).map(Map::MinScalar(self.categories() as f64 - 1.0));
+        of_probability(probability, position)
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        // The number of categories beyond which there is more, up to the rounding of the sums.
+        let last = self.categories().saturating_sub(1);
+        let reverse: Vec<usize> = (0..=last).rev().take(last).collect();
+        let beyond = self.probabilities().index_select(-1, &reverse).cumsum(-1);
+        let more = beyond.gt(probability.unsqueeze(-1) * (1.0 + 8.0 * F::EPSILON.to_f64())).sum_axis(-1);
+        of_probability(probability, more)
     }
 }
 
@@ -227,6 +264,10 @@ impl<'t, F: Real> IndependentCategories<'t, F> for Categorical<Var<'t, F>> {
 }
 
 impl<'t, F: Real> FiniteSupport<'t, F> for Categorical<Var<'t, F>> {
+    fn states(&self) -> DistributionResult<u128> {
+        Ok(self.categories() as u128)
+    }
+
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
         Ok(Tensor::from_fn([self.categories()], F::from_usize))
     }

@@ -10,8 +10,10 @@
 //! | score | none: the support moves with the value |
 //! | reparameterised | the value itself, any order |
 
+use crate::discrete::tails::{Tail, of_probability, tails};
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
+use stochgrad_tensor::map::Map;
 
 distribution! {
     /// A value that is certain. Use it to hold a node fixed, or as a component of a mixture.
@@ -47,8 +49,9 @@ impl<'t, F: Real> Distribution<'t, F> for Delta<Var<'t, F>> {
 
     /// A probability and not a density: 1 at the value, 0 elsewhere.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let tape = value.tape();
-        value.equal(self.value).select(tape.constant(0.0), tape.constant(f64::NEG_INFINITY))
+        // NaN stays NaN.
+        let elsewhere = value.map(Map::MinScalar(f64::NEG_INFINITY));
+        value.equal(self.value).select(value.tape().constant(0.0), elsewhere)
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -70,15 +73,24 @@ impl<'t, F: Real> Distribution<'t, F> for Delta<Var<'t, F>> {
     capabilities!();
 }
 
-impl<'t, F: Real> CumulativeDistribution<'t, F> for Delta<Var<'t, F>> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        value.ge(self.value)
+impl<'t, F: Real> Delta<Var<'t, F>> {
+    fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+        // Every number is at one of the ends.
+        tail.of(value, [value.lt(self.value), value.ge(self.value)], value.tape().constant(0.0), |never| never)
     }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Delta<Var<'t, F>> {
+    tails!();
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Delta<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        self.value + probability * 0.0
+        of_probability(probability, self.value)
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        of_probability(probability, self.value)
     }
 }
 

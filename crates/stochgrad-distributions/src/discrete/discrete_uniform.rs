@@ -14,13 +14,16 @@
 //! the entropy or a divergence with respect to a bound is an error.
 
 use crate::derivative::weak::drawn_by_quantile;
+use crate::discrete::tails::{Tail, of_probability, tails};
 use crate::distribution::FiniteSupport;
+use crate::distribution::consecutive::{count_integers, list_integers};
 use crate::distribution::whole;
 use crate::error::DistributionError;
 use crate::prelude::*;
 use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness, TapeError};
+use stochgrad_tensor::map::Map;
 
 distribution! {
     /// Integers between two bounds, both included, which are equally likely.
@@ -120,13 +123,19 @@ impl<'t, F: Real> Distribution<'t, F> for DiscreteUniform<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let tape = value.tape();
+        // NaN stays NaN.
+        let elsewhere = value.map(Map::MinScalar(f64::NEG_INFINITY));
         let whole = value.equal(value.floor());
         let inside = whole * value.ge(self.low) * value.le(self.high);
-        inside.select(-self.log_count(), tape.constant(f64::NEG_INFINITY))
+        inside.select(-self.log_count(), elsewhere)
     }
 
-    drawn_by_quantile!();
+    drawn_by_quantile!(Fill::Folded, |values, noise| {
+        // From the nearer end, where the noise has most digits.
+        let steps = (noise.abs() * values.count()).ceil() - 1.0;
+        let value = noise.gt(noise * 0.0).select(values.low + steps, values.high - steps);
+        value.maximum(values.low).minimum(values.high)
+    });
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some((self.low + self.high) * 0.5)
@@ -153,16 +162,36 @@ impl<'t, F: Real> Distribution<'t, F> for DiscreteUniform<Var<'t, F>> {
     capabilities!();
 }
 
-impl<'t, F: Real> CumulativeDistribution<'t, F> for DiscreteUniform<Var<'t, F>> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        ((value.floor() - self.low + 1.0) / self.count()).clamp(0.0, 1.0)
+impl<'t, F: Real> DiscreteUniform<Var<'t, F>> {
+    fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+        tail.of(value, [value.lt(self.low), value.ge(self.high)], self.low, |number| {
+            let (up_to, beyond) = (number - self.low + 1.0, self.high - number);
+            // At a single value every argument is at an end.
+            let beyond = beyond.maximum(value.tape().constant(0.5));
+            match tail {
+                Tail::Lower => up_to / self.count(),
+                Tail::Upper => beyond / self.count(),
+                Tail::LogLower => special::log_ratio(up_to, self.count()),
+                Tail::LogUpper => special::log_ratio(beyond, self.count()),
+            }
+        })
     }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for DiscreteUniform<Var<'t, F>> {
+    tails!();
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for DiscreteUniform<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        let steps = (probability * self.count()).ceil() - 1.0;
-        (self.low + steps).maximum(self.low).minimum(self.high)
+        // Reduced by the rounding error, so that the quantile of the distribution function at k is k.
+        let numbers = (probability * self.count() * (1.0 - 4.0 * F::EPSILON.to_f64())).ceil();
+        of_probability(probability, (self.low + (numbers - 1.0)).maximum(self.low).minimum(self.high))
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        let numbers = (probability * self.count() * (1.0 + 4.0 * F::EPSILON.to_f64())).floor();
+        of_probability(probability, (self.high - numbers).maximum(self.low).minimum(self.high))
     }
 }
 
@@ -181,8 +210,12 @@ impl<'t, F: Real> KlDivergence<'t, F> for DiscreteUniform<Var<'t, F>> {
     }
 }
 
-impl<'t, F: Real> FiniteSupport<'t, F> for DiscreteUniform<Var<'t, F>> {
-    fn element_support(&self) -> DistributionResult<Tensor<F>> {
+impl<F: Real> DiscreteUniform<Var<'_, F>> {
+    /// The bounds of all elements.
+    ///
+    /// # Errors
+    /// If the elements have different bounds.
+    fn common_bounds(&self) -> DistributionResult<(F, F)> {
         let unsettled = |problem: &str| {
             Err(DistributionError::Unsupported { distribution: "DiscreteUniform", problem: problem.into() })
         };
@@ -196,12 +229,19 @@ impl<'t, F: Real> FiniteSupport<'t, F> for DiscreteUniform<Var<'t, F>> {
                 "the elements have different bounds, so that no one support fits all; sample them as separate nodes",
             );
         }
-        let (low, high) = (low.as_slice()[0], high.as_slice()[0]);
-        let count = (high - low).to_f64() + 1.0;
-        if !(1.0..=1e9).contains(&count) {
-            return unsettled("the bounds are not those of a finite list; validate the parameters");
-        }
-        Ok(Tensor::from_fn([count as usize], |k| low + F::from_usize(k)))
+        Ok((low.as_slice()[0], high.as_slice()[0]))
+    }
+}
+
+impl<'t, F: Real> FiniteSupport<'t, F> for DiscreteUniform<Var<'t, F>> {
+    fn states(&self) -> DistributionResult<u128> {
+        let (low, high) = self.common_bounds()?;
+        count_integers("DiscreteUniform", low, high)
+    }
+
+    fn element_support(&self) -> DistributionResult<Tensor<F>> {
+        let (low, high) = self.common_bounds()?;
+        list_integers(self, low, high)
     }
 }
 

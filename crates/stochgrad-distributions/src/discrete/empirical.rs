@@ -16,6 +16,7 @@ use crate::distribution::FiniteSupport;
 use crate::error::DistributionError;
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
+use stochgrad_tensor::map::Map;
 
 distribution! {
     /// One of the values along the last axis, each as likely as the others. Use it to draw from data.
@@ -41,6 +42,10 @@ impl<'t, F: Real> Empirical<Var<'t, F>> {
     /// One of the values along the last axis.
     pub fn new(values: Var<'t, F>) -> Self {
         Empirical { values }
+    }
+
+    fn nan_at_nan(&self, value: Var<'t, F>, share: Var<'t, F>) -> Var<'t, F> {
+        value.map(Map::IsNan).select(value, share)
     }
 
     /// The number of values.
@@ -69,7 +74,7 @@ impl<'t, F: Real> Distribution<'t, F> for Empirical<Var<'t, F>> {
 
     /// The logarithm of the share of the values that are equal to this one.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        value.unsqueeze(-1).equal(self.values).mean_axis(-1).ln()
+        self.nan_at_nan(value, value.unsqueeze(-1).equal(self.values).mean_axis(-1)).ln()
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -98,7 +103,11 @@ impl<'t, F: Real> Distribution<'t, F> for Empirical<Var<'t, F>> {
 
 impl<'t, F: Real> CumulativeDistribution<'t, F> for Empirical<Var<'t, F>> {
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        value.unsqueeze(-1).ge(self.values).mean_axis(-1)
+        self.nan_at_nan(value, value.unsqueeze(-1).ge(self.values).mean_axis(-1))
+    }
+
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        self.nan_at_nan(value, value.unsqueeze(-1).lt(self.values).mean_axis(-1))
     }
 }
 
@@ -113,6 +122,11 @@ impl<'t, F: Real> Reparameterized<'t, F> for Empirical<Var<'t, F>> {
 }
 
 impl<'t, F: Real> FiniteSupport<'t, F> for Empirical<Var<'t, F>> {
+    fn states(&self) -> DistributionResult<u128> {
+        // Repeated values are one state. The list is no longer than the data.
+        Ok(self.element_support()?.len() as u128)
+    }
+
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
         if self.values.shape().len() != 1 || !self.values.plates().is_empty() {
             let problem =

@@ -7,6 +7,10 @@
 //! Parameter: the probability $p \in (0, 1]$ or the log-odds $\eta > -\infty$ of success; its shape is the event shape,
 //! and each element is an independent count. Support: $0, 1, \dots$
 //!
+//! Elsewhere the log-probability is −∞. Distribution and survival function and their logarithms keep their digits in
+//! both tails: the relative error is a few roundings times the exponent $(k + 1) \ln(1 - p)$, and of the logarithms a few
+//! roundings.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | $x \ln(1 - p) + \ln p$, any order |
@@ -18,18 +22,21 @@
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
+use crate::discrete::tails::{Tail, of_probability, tails};
 use crate::distribution::check_parameter;
 use crate::distribution::{
-    Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence, Parameters,
-    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Boundary, ClosedFormEntropy, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence,
+    Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use crate::parameter::probability::ProbabilityOrLogit;
 use smallvec::smallvec;
-use stochgrad_tape::{Condition, Var};
+use stochgrad_tape::{Condition, Var, special};
+use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::special::geometric_cdf;
+use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Numbers of failures before the first success, given by the probability or the log-odds of success in each trial.
@@ -83,6 +90,17 @@ impl<'t, F: Real> Geometric<Var<'t, F>> {
         self.parameter.logit()
     }
 
+    /// The failures before a success at the level −ln P(X > x) of an exponential waiting time.
+    fn failures(&self, level: Var<'t, F>) -> Var<'t, F> {
+        let each = -match self.parameter {
+            ProbabilityOrLogit::Probability(p) => (-p).log1p(),
+            ProbabilityOrLogit::Logit(l) => (-l).log_sigmoid(),
+        };
+        // Reduced by the rounding error, so that the quantile of the distribution function at k is k.
+        let trials = level / each * (1.0 - 8.0 * F::EPSILON.to_f64());
+        (trials.ceil() - 1.0).relu()
+    }
+
     fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         let probabilities = self.parameter.probabilities(draw, &self.event_shape())?;
         draw.invert(&self.event_shape(), &|element, k| {
@@ -109,10 +127,16 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        self.parameter.log_power(value.tape().constant(1.0), value)
+        let zero = value.tape().constant(0.0);
+        // 0 · ln 0 is 0, also in the derivative.
+        let (first, failure) = match self.parameter {
+            ProbabilityOrLogit::Probability(p) => (p.ln(), (-value.select(p, zero)).log1p()),
+            ProbabilityOrLogit::Logit(l) => (l.log_sigmoid(), (-value.select(l, zero)).log_sigmoid()),
+        };
+        first + value.zip(Zip::MulCount, failure)
     }
 
-    drawn_by_quantile!();
+    drawn_by_quantile!(Fill::MirroredExponential, |waiting, noise| waiting.failures(noise));
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(match self.parameter {
@@ -162,14 +186,37 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
     capabilities!();
 }
 
-impl<'t, F: Real> CumulativeDistribution<'t, F> for Geometric<Var<'t, F>> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let rest = match self.parameter {
-            ProbabilityOrLogit::Probability(p) => (-p).log1p(),
-            ProbabilityOrLogit::Logit(l) => (-l).log_sigmoid(),
+impl<'t, F: Real> Geometric<Var<'t, F>> {
+    /// 1 where every trial succeeds, and the logarithm of the probability of a failure, which is finite there.
+    fn log_failure(&self) -> (Var<'t, F>, Var<'t, F>) {
+        let tape = self.parameter.var().tape();
+        let certain = Boundary::Excluded.outside(self.parameter.complement());
+        let log = match self.parameter {
+            ProbabilityOrLogit::Probability(p) => (-certain.select(tape.constant(0.5), p)).log1p(),
+            ProbabilityOrLogit::Logit(l) => (-certain.select(tape.constant(0.0), l)).log_sigmoid(),
         };
-        -((value.floor() + 1.0).relu() * rest).expm1()
+        (certain, log)
     }
+
+    fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+        tail.of_counts(value, |count| {
+            let (certain, log_failure) = self.log_failure();
+            let log = (count + 1.0) * log_failure;
+            // Where every trial succeeds, the power has the right derivative.
+            let none = self.parameter.complement().pow(count + 1.0);
+            let at_last = value.tape().constant(tail.at_last());
+            match tail {
+                Tail::Lower => certain.select(1.0 - none, -log.expm1()),
+                Tail::Upper => certain.select(none, log.exp()),
+                Tail::LogLower => certain.select(at_last, special::log1mexp(log)),
+                Tail::LogUpper => certain.select(at_last, log),
+            }
+        })
+    }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Geometric<Var<'t, F>> {
+    tails!();
 }
 
 impl<'t, F: Real> IntegerSupport<'t, F> for Geometric<Var<'t, F>> {
@@ -178,15 +225,22 @@ impl<'t, F: Real> IntegerSupport<'t, F> for Geometric<Var<'t, F>> {
     }
 }
 
+impl<'t, F: Real> Geometric<Var<'t, F>> {
+    /// The quantile at the probability, given the negative logarithm of the survival function.
+    fn quantile(&self, probability: Var<'t, F>, level: Var<'t, F>) -> Var<'t, F> {
+        // Where every trial succeeds, there are no failures at any level.
+        let certain = self.parameter.complement().le(level.tape().constant(0.0));
+        of_probability(probability, certain.select(level.tape().constant(0.0), self.failures(level)))
+    }
+}
+
 impl<'t, F: Real> QuantileFunction<'t, F> for Geometric<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        let rest = match self.parameter {
-            ProbabilityOrLogit::Probability(p) => (-p).log1p(),
-            ProbabilityOrLogit::Logit(l) => (-l).log_sigmoid(),
-        };
-        // Reduced by the rounding error, so that the quantile of the distribution function at k is k.
-        let trials = (-probability).log1p() / rest * (1.0 - 8.0 * F::EPSILON.to_f64());
-        (trials.ceil() - 1.0).relu()
+        self.quantile(probability, -(-probability).log1p())
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.quantile(probability, -probability.ln())
     }
 }
 

@@ -11,9 +11,12 @@ mod ends_of_intervals;
 pub(crate) mod geometric;
 pub(crate) mod negative_binomial;
 pub(crate) mod one_hot_categorical;
+#[cfg(test)]
+mod outside_the_support;
 pub(crate) mod poisson;
 pub(crate) mod quadratic_variance;
 pub(crate) mod skellam;
+pub(crate) mod tails;
 
 pub use bernoulli::Bernoulli;
 pub use binomial::Binomial;

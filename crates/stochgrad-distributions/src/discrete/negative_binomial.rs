@@ -7,6 +7,10 @@
 //! $\eta > -\infty$ of success. The parameters broadcast; their common shape is the event shape, and each element is an
 //! independent value. Support: $0, 1, \dots$
 //!
+//! Elsewhere the log-probability is −∞. Distribution and survival function and their logarithms keep their digits in
+//! both tails: the relative error is that of the incomplete beta function, and the logarithms are finite far beyond the
+//! underflow of the probabilities.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order, in $r$ too |
@@ -19,11 +23,12 @@
 
 use crate::derivative::weak::drawn_by_quantile;
 use crate::discrete::geometric::{Geometric, fewer_failures};
+use crate::discrete::tails::{Tail, tails};
 use crate::distribution::{IntegerSupport, Side, StochasticDerivative};
 use crate::family;
 use crate::parameter::probability::{ProbabilityOrLogit, above_zero};
 use crate::prelude::*;
-use stochgrad_tensor::special::negative_binomial_cdf;
+use stochgrad_tensor::special::{negative_binomial_cdf, negative_binomial_cdf_by_logit};
 
 /// Numbers of failures before the r-th success, given by the number of successes and the probability or the log-odds
 /// of success in each trial. Use it for counts whose variance exceeds their mean.
@@ -93,16 +98,20 @@ impl<'t, F: Real> NegativeBinomial<Var<'t, F>> {
         }
     }
 
-    /// Successes and probabilities on the plates of a request.
+    /// Successes, and probabilities or log-odds, on the plates of a request.
     fn tables(&self, draw: &Draw<'_, F>) -> DistributionResult<(Tensor<F>, Tensor<F>)> {
         let event = self.event_shape();
-        Ok((draw.parameter(self.successes, &event)?, self.parameter.probabilities(draw, &event)?))
+        Ok((draw.parameter(self.successes, &event)?, draw.parameter(self.parameter.var(), &event)?))
     }
 
     fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let (successes, p) = self.tables(draw)?;
+        let (successes, parameter) = self.tables(draw)?;
+        let cdf = match self.parameter {
+            ProbabilityOrLogit::Probability(_) => negative_binomial_cdf,
+            ProbabilityOrLogit::Logit(_) => negative_binomial_cdf_by_logit,
+        };
         draw.invert(&self.event_shape(), &|i, k| {
-            negative_binomial_cdf(k as f64, successes.as_slice()[i].to_f64(), p.as_slice()[i].to_f64())
+            cdf(k as f64, successes.as_slice()[i].to_f64(), parameter.as_slice()[i].to_f64())
         })
     }
 }
@@ -132,7 +141,12 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
         }
     }
 
-    drawn_by_quantile!();
+    drawn_by_quantile!(Fill::Folded, |counts, noise| {
+        match counts.parameter {
+            ProbabilityOrLogit::Probability(p) => special::negative_binomial_draw(noise, counts.successes, p),
+            ProbabilityOrLogit::Logit(l) => special::negative_binomial_draw_by_logit(noise, counts.successes, l),
+        }
+    });
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.successes * self.failure_odds())
@@ -178,14 +192,28 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
     capabilities!();
 }
 
-impl<'t, F: Real> CumulativeDistribution<'t, F> for NegativeBinomial<Var<'t, F>> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let tape = value.tape();
-        let possible = (value + 1.0).floor().step();
-        let count = possible.select(value.floor(), tape.constant(0.0));
-        let (p, q) = (above_zero(self.parameter.probability()), above_zero(self.parameter.complement()));
-        possible.select(special::beta_inc_pair(self.successes, count + 1.0, p, q), tape.constant(0.0))
+impl<'t, F: Real> NegativeBinomial<Var<'t, F>> {
+    fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+        tail.of_counts(value, |count| {
+            let failure = self.parameter.complement();
+            let (r, k) = (self.successes, count + 1.0);
+            // The shift would change the smallest probabilities.
+            let positive = |x: Var<'t, F>| x.held().step().select(x, above_zero(x));
+            let (p, q) = (positive(self.parameter.probability()), positive(failure));
+            match tail {
+                Tail::Lower => special::beta_inc_pair(r, k, p, q),
+                Tail::Upper => special::beta_inc_pair(k, r, q, p),
+                Tail::LogLower => special::log_beta_inc(r, k, p, q),
+                Tail::LogUpper => Boundary::Excluded
+                    .outside(failure)
+                    .select(value.tape().constant(f64::NEG_INFINITY), special::log_beta_inc(k, r, q, p)),
+            }
+        })
     }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for NegativeBinomial<Var<'t, F>> {
+    tails!();
 }
 
 impl<'t, F: Real> IntegerSupport<'t, F> for NegativeBinomial<Var<'t, F>> {
@@ -196,7 +224,18 @@ impl<'t, F: Real> IntegerSupport<'t, F> for NegativeBinomial<Var<'t, F>> {
 
 impl<'t, F: Real> QuantileFunction<'t, F> for NegativeBinomial<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
-        special::negative_binomial_icdf(probability, self.successes, self.parameter.probability())
+        match self.parameter {
+            ProbabilityOrLogit::Probability(p) => special::negative_binomial_icdf(probability, self.successes, p),
+            ProbabilityOrLogit::Logit(l) => special::negative_binomial_icdf_by_logit(probability, self.successes, l),
+        }
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        let r = self.successes;
+        match self.parameter {
+            ProbabilityOrLogit::Probability(p) => special::negative_binomial_inverse_survival(probability, r, p),
+            ProbabilityOrLogit::Logit(l) => special::negative_binomial_inverse_survival_by_logit(probability, r, l),
+        }
     }
 }
 
@@ -281,6 +320,31 @@ mod tests {
             (|v| NegativeBinomial::from_probabilities(2.5, v), P),
             (|v| NegativeBinomial::from_logits(2.5, v), (P / (1.0 - P)).ln()),
         ]
+    }
+
+    #[test]
+    fn log_odds_below_the_range_of_probabilities() {
+        for r in [1.2e-115, 2.5e-9, 0.25, 1e3, 1e18, f64::MAX] {
+            for logit in [-700.0, -745.0, -4e3, -4e11, -5e280, -f64::MAX] {
+                let tape = Tape::<f64>::new();
+                let counts = NegativeBinomial::from_logits(r, tape.parameter(logit));
+                let (noise, key) = (KeyedNoise::new(3, 0), NoiseKey::new("sample", None));
+                let draw = Draw::new(&tape, &noise, key, Plates::new());
+                for value in [
+                    counts.sample(&draw).unwrap(),
+                    counts.icdf(tape.constant(0.3)),
+                    counts.inverse_survival(tape.constant(0.3)),
+                ] {
+                    let value = value.item().unwrap();
+                    assert!(value >= 0.0 && value == value.floor(), "{r:e}, {logit:e}: {value}");
+                }
+            }
+        }
+        // P(X = 0) is e⁻¹.
+        let tape = Tape::<f64>::new();
+        let counts = NegativeBinomial::from_logits(2.5e-4, tape.parameter(-4e3));
+        let quantiles = counts.icdf(tape.constant([0.36, 0.9]));
+        assert_eq!(quantiles.peek().unwrap().to_vec(), [0.0, f64::INFINITY]);
     }
 
     #[test]

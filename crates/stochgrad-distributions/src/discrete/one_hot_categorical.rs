@@ -31,6 +31,7 @@ use crate::parameter::probability::released;
 use smallvec::smallvec;
 use stochgrad_tape::Var;
 use stochgrad_tensor::map::Map;
+use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// One-hot vectors, given by logits or by probabilities. The last axis of the parameter, and of the values, holds the
@@ -152,7 +153,7 @@ impl<'t, F: Real> Distribution<'t, F> for OneHotCategorical<Var<'t, F>> {
         if !draw.records_noise(tape) || self.categories() == 0 {
             return Ok(draw.record(tape, self.inverted(draw)?));
         }
-        let noise = draw.record_uniform(tape, &self.parameter.independent())?;
+        let noise = draw.record_noise(tape, Fill::Folded, &self.parameter.independent())?;
         Ok(self.probabilities().categories(noise).one_hot(self.categories()))
     }
 
@@ -199,7 +200,13 @@ impl<'t, F: Real> IndependentCategories<'t, F> for OneHotCategorical<Var<'t, F>>
 }
 
 impl<'t, F: Real> FiniteSupport<'t, F> for OneHotCategorical<Var<'t, F>> {
+    fn states(&self) -> DistributionResult<u128> {
+        Ok(self.categories() as u128)
+    }
+
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
+        let elements = self.categories().saturating_mul(self.categories());
+        self.tape()?.check_memory("the list of the states of a distribution", &[], elements)?;
         Ok(Tensor::eye(self.categories()))
     }
 

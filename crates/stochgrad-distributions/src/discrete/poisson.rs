@@ -5,6 +5,10 @@
 //! Parameter: the rate $\lambda \ge 0$ or its logarithm; its shape is the event shape, and each element is an
 //! independent count. Support: $0, 1, \dots$
 //!
+//! Elsewhere the log-probability is −∞. Distribution and survival function and their logarithms keep their digits in
+//! both tails: the relative error is that of the incomplete gamma function, and the logarithms are finite far beyond the
+//! underflow of the probabilities.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | $x \ln\lambda - \lambda - \ln x!$, any order |
@@ -13,17 +17,20 @@
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
+use crate::discrete::tails::{Tail, tails};
 use crate::distribution::check_parameter;
 use crate::distribution::{
-    Alternatives, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence, Parameter, Parameters,
+    Alternatives, Boundary, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence, Parameter, Parameters,
     QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
-use crate::parameter::probability::{above_zero, finite_ln, held};
+use crate::parameter::probability::above_zero;
+use crate::parameter::rate_or_log::RateOrLog;
 use smallvec::smallvec;
 use stochgrad_tape::{Condition, Var, special};
+use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::special::poisson_cdf;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -45,12 +52,6 @@ pub struct Poisson<V> {
     parameter: RateOrLog<V>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum RateOrLog<V> {
-    Rate(V),
-    Log(V),
-}
-
 impl<V> Poisson<V> {
     /// Counts whose mean is `rate ≥ 0`.
     pub fn from_rate(rate: V) -> Self {
@@ -67,11 +68,7 @@ impl<V> Poisson<V> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<W, E>(&self, f: impl FnOnce(&V) -> Result<W, E>) -> Result<Poisson<W>, E> {
-        let parameter = match &self.parameter {
-            RateOrLog::Rate(v) => RateOrLog::Rate(f(v)?),
-            RateOrLog::Log(v) => RateOrLog::Log(f(v)?),
-        };
-        Ok(Poisson { parameter })
+        Ok(Poisson { parameter: self.parameter.try_map(f)? })
     }
 }
 
@@ -80,10 +77,7 @@ family!(Poisson);
 impl<'t, F: Real> Poisson<Var<'t, F>> {
     /// The rate: the mean, and the variance.
     pub fn rate(&self) -> Var<'t, F> {
-        match self.parameter {
-            RateOrLog::Rate(rate) => rate,
-            RateOrLog::Log(log) => log.exp(),
-        }
+        self.parameter.rate()
     }
 
     /// The logarithm of the rate.
@@ -94,21 +88,13 @@ impl<'t, F: Real> Poisson<Var<'t, F>> {
         }
     }
 
-    fn var(&self) -> Var<'t, F> {
-        match self.parameter {
-            RateOrLog::Rate(v) | RateOrLog::Log(v) => v,
-        }
-    }
-
-    fn finite_log_rate(&self) -> Var<'t, F> {
-        match self.parameter {
-            RateOrLog::Rate(rate) => finite_ln(rate),
-            RateOrLog::Log(log) => held(log),
-        }
+    /// How the rate is given.
+    pub(crate) fn parameter(&self) -> RateOrLog<Var<'t, F>> {
+        self.parameter
     }
 
     fn rates(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
-        let value = draw.parameter(self.var(), &self.event_shape())?;
+        let value = draw.parameter(self.parameter.var(), &self.event_shape())?;
         Ok(match self.parameter {
             RateOrLog::Rate(_) => value,
             RateOrLog::Log(_) => value.map(|log| log.exp()),
@@ -134,7 +120,7 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
     }
 
     fn event_shape(&self) -> Shape {
-        self.var().shape()
+        self.parameter.var().shape()
     }
 
     fn support(&self) -> Support {
@@ -148,7 +134,7 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
         }
     }
 
-    drawn_by_quantile!();
+    drawn_by_quantile!(Fill::Folded, |counts, noise| special::poisson_draw(noise, counts.rate()));
 
     fn mean(&self) -> Option<Var<'t, F>> {
         Some(self.rate())
@@ -189,13 +175,27 @@ impl<'t, F: Real> Distribution<'t, F> for Poisson<Var<'t, F>> {
     capabilities!();
 }
 
-impl<'t, F: Real> CumulativeDistribution<'t, F> for Poisson<Var<'t, F>> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let tape = value.tape();
-        let possible = (value + 1.0).floor().step();
-        let count = possible.select(value.floor(), tape.constant(0.0));
-        possible.select(special::gamma_q(count + 1.0, above_zero(self.rate())), tape.constant(0.0))
+impl<'t, F: Real> Poisson<Var<'t, F>> {
+    fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+        tail.of_counts(value, |count| {
+            let (shape, rate) = (count + 1.0, self.rate());
+            let positive = above_zero(rate);
+            let inside = match tail {
+                Tail::Lower => special::gamma_q(shape, positive),
+                Tail::Upper => special::gamma_p(shape, positive),
+                Tail::LogLower => special::log_gamma_q(shape, positive),
+                Tail::LogUpper => special::log_gamma_p(shape, positive),
+            };
+            if tail != Tail::LogUpper {
+                return inside;
+            }
+            Boundary::Excluded.outside(rate).select(value.tape().constant(tail.at_last()), inside)
+        })
     }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Poisson<Var<'t, F>> {
+    tails!();
 }
 
 impl<'t, F: Real> IntegerSupport<'t, F> for Poisson<Var<'t, F>> {
@@ -207,6 +207,10 @@ impl<'t, F: Real> IntegerSupport<'t, F> for Poisson<Var<'t, F>> {
 impl<'t, F: Real> QuantileFunction<'t, F> for Poisson<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         special::poisson_icdf(probability, self.rate())
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        special::poisson_inverse_survival(probability, self.rate())
     }
 }
 
@@ -262,8 +266,7 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Poisson<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Poisson<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        let rate = self.rate();
-        (rate * (self.finite_log_rate() - other.finite_log_rate()) - rate + other.rate()).sum()
+        self.parameter.kl_to(&other.parameter).sum()
     }
 }
 

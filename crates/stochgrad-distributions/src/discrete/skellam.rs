@@ -5,15 +5,20 @@
 //! Parameters: `rate_up` $a > 0$ and `rate_down` $b > 0$. The parameters broadcast; their common shape is the event
 //! shape, and each element is an independent value. Support: the integers.
 //!
+//! Elsewhere the log-probability is −∞. Distribution and survival function keep their digits in both tails; the
+//! logarithms are −∞ where the probabilities underflow.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order, by quotients of Bessel functions |
 //! | weak derivatives | with respect to $a$: constant 1, $X + 1$ and the distribution itself; with respect to $b$: constant 1, $X - 1$ and the distribution itself. One replay each |
 //!
-//! The distribution function is a sum whose effort grows with the standard deviation.
+//! The distribution function is a sum, and for large rates an integral: its effort is bounded.
 
 use crate::discrete::poisson::Poisson;
+use crate::discrete::tails::{Tail, just_above, tails};
 use crate::prelude::*;
+use stochgrad_tensor::map::Map;
 
 distribution! {
     /// Differences of two independent Poisson samples, given by their rates.
@@ -31,11 +36,19 @@ distribution! {
     /// ```
     pub struct Skellam {
         /// The rate of the positive part.
-        rate_up: positive,
+        rate_up: rate,
         /// The rate of the negative part.
-        rate_down: positive,
+        rate_down: rate,
     }
     support: Integers
+}
+
+/// Checks a rate. The log-probability multiplies counts by logarithms, so that the largest rates would overflow.
+fn rate<F: Real>(distribution: &'static str, parameter: &'static str, var: Var<'_, F>) -> DistributionResult<()> {
+    let condition = Condition::AtMost { above: 0.0, high: F::MAX.to_f64() * 1e-3 };
+    let expected = "a positive number of at most a thousandth of the largest number of the type";
+    let hint = "use a normal distribution for differences of such counts";
+    check_parameter(distribution, parameter, var, expected, hint, condition)
 }
 
 impl<'t, F: Real> Skellam<Var<'t, F>> {
@@ -71,15 +84,37 @@ impl<'t, F: Real> Distribution<'t, F> for Skellam<Var<'t, F>> {
     capabilities!();
 }
 
-impl<'t, F: Real> CumulativeDistribution<'t, F> for Skellam<Var<'t, F>> {
-    fn cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
-        special::skellam_cdf(value, self.rate_up, self.rate_down)
+impl<'t, F: Real> Skellam<Var<'t, F>> {
+    fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+        let tape = value.tape();
+        let ends = [value.le(tape.constant(f64::NEG_INFINITY)), value.ge(tape.constant(f64::INFINITY))];
+        tail.of(value, ends, tape.constant(0.0), |difference| {
+            let (up, down) = (self.rate_up, self.rate_down);
+            // The mirrored difference is a Skellam sample as well.
+            let lower = || special::skellam_cdf(difference, up, down);
+            let upper = || special::skellam_cdf(-difference - 1.0, down, up);
+            match tail {
+                Tail::Lower => lower(),
+                Tail::Upper => upper(),
+                Tail::LogLower => lower().map(Map::LnHeld),
+                Tail::LogUpper => upper().map(Map::LnHeld),
+            }
+        })
     }
+}
+
+impl<'t, F: Real> CumulativeDistribution<'t, F> for Skellam<Var<'t, F>> {
+    tails!();
 }
 
 impl<'t, F: Real> QuantileFunction<'t, F> for Skellam<Var<'t, F>> {
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F> {
         special::skellam_icdf(probability, self.rate_up, self.rate_down)
+    }
+
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        // The mirrored difference is a Skellam sample as well.
+        -special::skellam_icdf(just_above(probability), self.rate_down, self.rate_up)
     }
 }
 

@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 use stochgrad_tape::{Primitive, PrimitiveInputs, SetId, Smoothness, Var};
-use stochgrad_tensor::zip::{Zip, zip};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::map::{Map, map};
+use stochgrad_tensor::{Real, Tensor};
 
 /// Whether the boundary of a support is part of the support, with the log-density on both sides.
 ///
@@ -45,33 +45,18 @@ pub enum Boundary {
 }
 
 impl Boundary {
-    /// Whether a value with this distance from the boundary, positive on the inner side, is outside. NaN is not.
-    fn excludes<F: Real>(self, distance: F) -> bool {
+    /// The smallest distance from the boundary, positive on the inner side, that is inside the support.
+    fn nearest<F: Real>(self) -> f64 {
         match self {
-            Boundary::Included => distance < F::ZERO,
-            Boundary::Excluded => distance <= F::ZERO,
-        }
-    }
-
-    /// The comparison of a distance with 0 that is true outside.
-    fn comparison(self) -> Zip {
-        match self {
-            Boundary::Included => Zip::Less,
-            Boundary::Excluded => Zip::LessEqual,
+            Boundary::Included => 0.0,
+            Boundary::Excluded => smallest_positive::<F>(),
         }
     }
 
     /// 1 where a value with this distance from the boundary, positive on the inner side, is outside the support, else
-    /// 0.
+    /// 0. NaN is not outside.
     pub fn outside<'t, F: Real>(self, distance: Var<'t, F>) -> Var<'t, F> {
-        if distance.ancestors() == SetId::EMPTY {
-            // Nothing is derived from the smoothness of a value that is not random, and compiled programs fuse plain
-            // comparisons with what follows.
-            let zero = distance.tape().constant(0.0);
-            return distance.zip(self.comparison(), zero);
-        }
-        let seen = distance.inspect().is_ok_and(|distance| distance.as_slice().iter().any(|&x| self.excludes(x)));
-        distance.tape().custom(Arc::new(Outside { boundary: self, seen }), &[distance])
+        outside(distance, self.nearest::<F>(), f64::INFINITY)
     }
 
     /// The log-density `density(value)` inside the support, and −∞ with zero derivatives outside.
@@ -91,19 +76,104 @@ impl Boundary {
         outside.select(nothing, density(outside.select(within, value)))
     }
 
-    /// As [`confine`](Self::confine), for a support that is the positive real numbers.
+    /// As [`confine`](Self::confine), for a support that is the positive real numbers. Infinity is outside.
+    ///
+    /// No other value stands for those outside: `density` may be NaN or infinite there, and so may its derivatives.
     pub fn confine_positive<'t, F: Real>(
         self,
         value: Var<'t, F>,
         density: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
     ) -> Var<'t, F> {
-        self.confine(value, value, value.tape().constant(1.0), density)
+        between(value, self.nearest::<F>(), F::MAX.to_f64(), density)
+    }
+
+    /// As [`confine_positive`](Self::confine_positive), for a support that is the unit interval.
+    pub fn confine_unit<'t, F: Real>(
+        self,
+        value: Var<'t, F>,
+        density: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+    ) -> Var<'t, F> {
+        let highest = match self {
+            Boundary::Included => 1.0,
+            Boundary::Excluded => 1.0 - F::EPSILON.to_f64() / 2.0,
+        };
+        between(value, self.nearest::<F>(), highest, density)
     }
 }
 
-/// The comparison of a random distance.
+/// The log-density `density(value)` of a distribution on the real line, and −∞ with zero derivatives at infinite
+/// values, where `density` or its derivatives may be NaN.
+pub(crate) fn confine_real<'t, F: Real>(
+    value: Var<'t, F>,
+    density: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+) -> Var<'t, F> {
+    between(value, -F::MAX.to_f64(), F::MAX.to_f64(), density)
+}
+
+/// What a distance from an end of the support is increased by, so that the end belongs to the support where the density
+/// has a finite limit there: where this exponent, the power of the distance plus one, is 1. `step` is the increase.
+///
+/// The density then does not depend on the distance to first order. It is evaluated so close to the end that it has the
+/// value of the limit, and far enough from it that the derivatives of the logarithm are finite.
+pub(crate) fn finite_end<F: Real>(exponent: Var<'_, F>, step: f64) -> Var<'_, F> {
+    let exponent = if exponent.ancestors() == SetId::EMPTY { exponent } else { exponent.held() };
+    exponent.equal(exponent.tape().constant(1.0)) * step
+}
+
+/// The step of [`finite_end`] where the logarithm of the distance is part of a larger function, from which it is
+/// subtracted again: its rounding must not count.
+pub(crate) fn step_of_kernels<F: Real>() -> f64 {
+    F::EPSILON.to_f64().powi(2)
+}
+
+/// The smallest positive number of a type, which is subnormal.
+pub(crate) fn smallest_positive<F: Real>() -> f64 {
+    F::MIN_POSITIVE.to_f64() * F::EPSILON.to_f64()
+}
+
+fn between<'t, F: Real>(
+    value: Var<'t, F>,
+    low: f64,
+    high: f64,
+    density: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+) -> Var<'t, F> {
+    let nothing = value.tape().constant(f64::NEG_INFINITY);
+    outside(value, low, high).select(nothing, density(value))
+}
+
+/// 1 where a value is below `low` or above `high`, else 0.
+fn outside<F: Real>(value: Var<'_, F>, low: f64, high: f64) -> Var<'_, F> {
+    let range = Range { low, high };
+    if value.ancestors() == SetId::EMPTY {
+        // Nothing is derived from the smoothness of a value that is not random, and compiled programs fuse plain
+        // comparisons with what follows.
+        return value.map(range.comparison());
+    }
+    let seen = value.inspect().is_ok_and(|value| value.as_slice().iter().any(|&x| range.excludes(x)));
+    value.tape().custom(Arc::new(Outside { range, seen }), &[value])
+}
+
+/// The values from `low` to `high`, and NaN.
+#[derive(Clone, Copy)]
+struct Range {
+    low: f64,
+    high: f64,
+}
+
+impl Range {
+    /// The comparison that is 1 outside.
+    fn comparison(self) -> Map {
+        Map::Outside(self.low, self.high)
+    }
+
+    fn excludes<F: Real>(self, value: F) -> bool {
+        (value < F::from_f64(self.low)) | (value > F::from_f64(self.high))
+    }
+}
+
+/// The comparison of a random value.
 struct Outside {
-    boundary: Boundary,
+    range: Range,
     /// Whether the recording had an element outside.
     seen: bool,
 }
@@ -114,13 +184,10 @@ impl<F: Real> Primitive<F> for Outside {
     }
 
     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
-        let [distance] = inputs.values else {
-            return Err(format!("expected one value, got {}", inputs.values.len()));
-        };
-        let zero = inputs.pool.full(Shape::scalar(), F::ZERO);
-        let marks = zip(inputs.pool, self.boundary.comparison(), distance, &zero);
-        inputs.pool.recycle(zero);
-        Ok(marks)
+        match inputs.values {
+            [value] => Ok(map(inputs.pool, self.range.comparison(), value)),
+            _ => Err(format!("expected one value, got {}", inputs.values.len())),
+        }
     }
 
     fn takes_from_pool(&self) -> bool {
@@ -145,12 +212,12 @@ impl<F: Real> Primitive<F> for Outside {
             return Ok(());
         }
         // Without leaving the loop at the first one, it is one over vectors.
-        let any = |distance: &[F]| distance.iter().fold(false, |any, &x| any | self.boundary.excludes(x));
-        if !inputs.values.iter().any(|distance| any(distance.as_slice())) {
+        let any = |values: &[F]| values.iter().fold(false, |any, &x| any | self.range.excludes(x));
+        if !inputs.values.iter().any(|values| any(values.as_slice())) {
             return Ok(());
         }
-        let mut elements = inputs.values.iter().flat_map(|distance| distance.as_slice());
-        match elements.position(|&x| self.boundary.excludes(x)) {
+        let mut elements = inputs.values.iter().flat_map(|values| values.as_slice());
+        match elements.position(|&x| self.range.excludes(x)) {
             None => Ok(()),
             Some(position) => Err(format!(
                 "a random value is outside the support at position {position}, and none was when this was compiled: a \
@@ -187,7 +254,10 @@ mod tests {
             let outside = Boundary::Included.outside(value);
             let mut program = tape.compile(&[x], &[outside]).unwrap();
             program.set(0, &[1.0, now].into()).unwrap();
-            program.run(Default::default()).map(|()| program.output(0).to_vec()).map_err(|error| error.to_string())
+            program
+                .run(Default::default())
+                .map(|()| program.output(0).unwrap().to_vec())
+                .map_err(|error| error.to_string())
         };
         assert_eq!(run(0.5, 2.0, true), Ok(vec![0.0, 0.0]));
         assert_eq!(run(0.5, f64::NAN, true), Ok(vec![0.0, 0.0]));

@@ -42,6 +42,10 @@ pub trait Distribution<'t, F: Real>: Debug {
 
     /// The log-probability (or log-density) of each independent element. The result has the independent axes, without
     /// those of an element.
+    ///
+    /// Outside the support it is −∞, and its derivatives are 0. NaN gives NaN. An end of the support belongs to it where
+    /// the density has a finite limit there; where the density has a pole at an end, the log-density at this end is −∞.
+    /// Infinite values are outside the support.
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F>;
 
     /// The log-probability of a value, summed over the event: one number for each combination of plate members.
@@ -232,10 +236,31 @@ pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
     note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `MeasureValued` (where a weak derivative is known) or `Auto`"
 )]
 pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
+    /// The number of values of one element. It is known without a list of them, so that a limit can be checked before
+    /// the list is made.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Binomial, FiniteSupport};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let many = Binomial::from_logits(1e12, tape.constant(0.5));
+    /// assert_eq!(many.states()?, 1_000_000_000_001);
+    /// tape.set_memory_limit(1 << 30);
+    /// assert!(many.element_support().is_err());
+    /// # Ok::<(), stochgrad_distributions::DistributionError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the elements have different supports, such as binomial elements with different numbers of trials, or if the
+    /// element type does not represent all values exactly.
+    fn states(&self) -> DistributionResult<u128>;
+
     /// The values of one element, along a first axis: shape `[states, element axes]`.
     ///
     /// # Errors
-    /// If the elements have different supports, such as binomial elements with different numbers of trials.
+    /// As [`states`](Self::states), and if the list would exceed the
+    /// [memory limit](stochgrad_tape::Tape::set_memory_limit) of the tape.
     fn element_support(&self) -> DistributionResult<Tensor<F>>;
 
     /// The probability of each independent element.
@@ -322,11 +347,82 @@ pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
 }
 
 /// The distribution function of elements that are single numbers is known.
+///
+/// | function | definition | outside the support |
+/// |---|---|---|
+/// | [`cdf`](Self::cdf) | $F(x) = P(X \le x)$ | 0 below, 1 above |
+/// | [`survival`](Self::survival) | $S(x) = P(X > x) = 1 - F(x)$ | 1 below, 0 above |
+/// | [`log_cdf`](Self::log_cdf) | $\ln F(x)$ | −∞ below, 0 above |
+/// | [`log_survival`](Self::log_survival) | $\ln S(x)$ | 0 below, −∞ above |
+///
+/// Infinite values count as outside, and NaN gives NaN. All functions are differentiable with respect to the value and
+/// the parameters, unless the distribution is discrete; where a function is constant its derivatives are 0.
+///
+/// The distributions of this library compute each function by a formula of its own, so that both tails keep their
+/// digits, and the logarithms stay finite far beyond the underflow of the probabilities. Implement `cdf` alone for a
+/// distribution of your own where its digits suffice: the others follow from it.
+///
+/// # Errors of the continuous distributions
+/// With ε = 2.2e-16 in `f64` and 1.2e-7 in `f32`, at parameters and values for which the standardised value can be
+/// represented: the logarithm of a probability p has an absolute error below 1e-12 + 4 ε |ln p| where p is below 1/2,
+/// and a relative one of the same size where p is above (with 1e-5 in place of 1e-12 in `f32`). The probabilities have
+/// this as their relative error. To this the error of the standardised value is added: a value whose distance from the
+/// location or from an end has been rounded has lost digits before the function is called. Derivatives with respect to
+/// the value are densities, with relative errors below 1e-10 in `f64`.
+///
+/// ```
+/// use stochgrad_distributions::{CumulativeDistribution, Normal};
+/// use stochgrad_tape::Tape;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tape = Tape::<f64>::new();
+/// let normal = Normal::new(tape.constant(0.0), 1.0);
+/// let far = tape.constant(20.0);
+/// assert_eq!(1.0 - normal.cdf(far).item()?, 0.0);
+/// assert!((normal.survival(far).item()? / 2.753624118606234e-89 - 1.0).abs() < 1e-12);
+/// assert!((normal.log_survival(tape.constant(1000.0)).item()? + 500_007.826_694_812_2).abs() < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(message = "no distribution function is known for `{Self}`")]
 pub trait CumulativeDistribution<'t, F: Real>: Distribution<'t, F> {
     /// The probability of a value of at most `value`, for each independent element. It is differentiable with respect
     /// to the value and the parameters, unless the distribution is discrete.
     fn cdf(&self, value: Var<'t, F>) -> Var<'t, F>;
+
+    /// The probability of a value above `value`, for each independent element: the survival function. For counts
+    /// `value` itself is not included.
+    ///
+    /// The default is `1 − cdf`. Its absolute error is that of `cdf`: a probability of $10^{-k}$ has lost $k$ digits,
+    /// and below half a rounding of 1 (6e-8 in `f32`, 1.1e-16 in `f64`) it is 0 with derivatives that may have lost
+    /// all digits.
+    fn survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        1.0 - self.cdf(value)
+    }
+
+    /// The logarithm of the probability of a value of at most `value`, for each independent element.
+    ///
+    /// The default is the logarithm of `cdf`. It is −∞ with derivatives of 0 where `cdf` underflows, and has the
+    /// absolute error of `cdf` where that is close to 1: there only `-survival` has the digits.
+    fn log_cdf(&self, value: Var<'t, F>) -> Var<'t, F> {
+        log_of_probability(self.cdf(value))
+    }
+
+    /// The logarithm of the probability of a value above `value`, for each independent element. For counts `value`
+    /// itself is not included.
+    ///
+    /// The default is the logarithm of [`survival`](Self::survival). It is −∞ with derivatives of 0 where `survival` is
+    /// 0, and has the absolute error of `survival` where that is close to 1.
+    fn log_survival(&self, value: Var<'t, F>) -> Var<'t, F> {
+        log_of_probability(self.survival(value))
+    }
+}
+
+/// The logarithm of a probability: −∞ with derivatives of 0 where it is 0.
+fn log_of_probability<F: Real>(probability: Var<'_, F>) -> Var<'_, F> {
+    let tape = probability.tape();
+    let none = probability.le(tape.constant(0.0));
+    none.select(tape.constant(f64::NEG_INFINITY), probability.ln())
 }
 
 /// The values are integers, and the distribution function is known and at least once differentiable with respect to the
@@ -346,10 +442,35 @@ pub trait IntegerSupport<'t, F: Real>: CumulativeDistribution<'t, F> {
 }
 
 /// The inverse of the distribution function is known.
+///
+/// Probabilities outside of [0, 1] and NaN give NaN. A probability of 0 or 1 gives the end of the support, which may be
+/// infinite.
 #[diagnostic::on_unimplemented(message = "no inverse of the distribution function is known for `{Self}`")]
 pub trait QuantileFunction<'t, F: Real>: CumulativeDistribution<'t, F> {
     /// The smallest value at which the distribution function reaches this probability, for each independent element.
     fn icdf(&self, probability: Var<'t, F>) -> Var<'t, F>;
+
+    /// The smallest value at which the [survival function](CumulativeDistribution::survival) falls to this probability
+    /// or below, for each independent element: `icdf(1 − probability)`, without the rounding of `1 − probability`.
+    ///
+    /// The default does round it: a probability of $10^{-k}$ has lost $k$ digits, and below half a rounding of 1 (6e-8
+    /// in `f32`, 1.1e-16 in `f64`) the result is the upper end of the support.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{Exponential, QuantileFunction};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let waiting = Exponential::new(tape.constant(2.0));
+    /// let late = waiting.inverse_survival(tape.constant(1e-100)).item()?;
+    /// assert!((late - 50.0 * 10_f64.ln()).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn inverse_survival(&self, probability: Var<'t, F>) -> Var<'t, F> {
+        self.icdf(1.0 - probability)
+    }
 }
 
 /// The distribution whose density is a power of this one's is known.

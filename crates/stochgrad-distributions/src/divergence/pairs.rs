@@ -152,8 +152,6 @@ macro_rules! divergence {
 }
 
 divergence! {
-    Bernoulli to Poisson: |p, q| q.rate() - p.probabilities() * crate::parameter::probability::held(q.log_rate());
-
     Beta to ContinuousBernoulli: |p, q| continuous_bernoulli(p, q);
     Beta to Exponential: |p, q| exponential(p, q);
     Beta to Gamma: |p, q| gamma(p, q);
@@ -170,11 +168,9 @@ divergence! {
         where_covered((q.high() - q.low()).ln(), unit, (q.low(), q.high()))
     };
 
-    Exponential to Gamma: |p, q| gamma(p, q);
     Exponential to Gumbel: |p, q| gumbel(p, q, |t| -(t / p.rate()).log1p());
     Exponential to Normal: |p, q| normal(p, q);
 
-    Gamma to Exponential: |p, q| exponential(p, q);
     Gamma to Gumbel: |p, q| gumbel(p, q, |t| -p.concentration() * (t / p.rate()).log1p());
     Gamma to Normal: |p, q| normal(p, q);
 
@@ -238,7 +234,50 @@ infinite! {
     Laplace to Beta, ContinuousBernoulli, Exponential, Gamma, Pareto, Uniform;
     Normal to Beta, ContinuousBernoulli, Exponential, Gamma, Pareto, Uniform;
     Pareto to Beta, ContinuousBernoulli, Uniform;
-    Poisson to Bernoulli, Binomial;
+}
+
+/// The gamma distribution that an exponential distribution is.
+fn as_gamma<'t, F: Real>(waiting: &Exponential<Var<'t, F>>) -> Gamma<Var<'t, F>> {
+    let rate = waiting.rate();
+    Gamma::new(rate.tape().constant(1.0), rate)
+}
+
+impl<'t, F: Real> KlDivergence<'t, F, Gamma<Var<'t, F>>> for Exponential<Var<'t, F>> {
+    fn kl_to(&self, other: &Gamma<Var<'t, F>>) -> Var<'t, F> {
+        as_gamma(self).kl_to(other)
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F, Exponential<Var<'t, F>>> for Gamma<Var<'t, F>> {
+    fn kl_to(&self, other: &Exponential<Var<'t, F>>) -> Var<'t, F> {
+        self.kl_to(&as_gamma(other))
+    }
+}
+
+impl<'t, F: Real> KlDivergence<'t, F, Poisson<Var<'t, F>>> for Bernoulli<Var<'t, F>> {
+    fn kl_to(&self, other: &Poisson<Var<'t, F>>) -> Var<'t, F> {
+        self.parameter().kl_to_poisson(other.parameter()).sum()
+    }
+}
+
+/// Infinite, except at a rate of 0: the count is 0 then, which has the log-probability `log_zero`.
+fn only_at_rate_zero<'t, F: Real>(p: &Poisson<Var<'t, F>>, log_zero: Var<'t, F>) -> Var<'t, F> {
+    let certain = Boundary::Excluded.outside(p.rate());
+    certain.select(-log_zero, p.rate().tape().constant(f64::INFINITY)).sum()
+}
+
+/// Infinite, unless the rate is 0: a bit is at most 1.
+impl<'t, F: Real> KlDivergence<'t, F, Bernoulli<Var<'t, F>>> for Poisson<Var<'t, F>> {
+    fn kl_to(&self, other: &Bernoulli<Var<'t, F>>) -> Var<'t, F> {
+        only_at_rate_zero(self, other.log_prob_each(self.rate().tape().constant(0.0)))
+    }
+}
+
+/// Infinite, unless the rate is 0: the number of successes is at most that of the trials.
+impl<'t, F: Real> KlDivergence<'t, F, Binomial<Var<'t, F>>> for Poisson<Var<'t, F>> {
+    fn kl_to(&self, other: &Binomial<Var<'t, F>>) -> Var<'t, F> {
+        only_at_rate_zero(self, other.log_prob_each(self.rate().tape().constant(0.0)))
+    }
 }
 
 #[cfg(test)]

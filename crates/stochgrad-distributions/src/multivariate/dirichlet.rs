@@ -5,7 +5,8 @@
 //! with respect to the first $n - 1$ coordinates.
 //!
 //! Parameter: `concentration` $a$, positive, with the shares along the last axis. Its shape is the event shape; one
-//! element is the last axis. Support: the simplex.
+//! element is the last axis. Support: the simplex. At a share of 0 the log-density is its limit: −∞ for a concentration
+//! above 1, ∞ below 1, and finite at 1. Where a share is negative, or the sum is more than 0.001 away from 1, it is −∞.
 //!
 //! | capability | |
 //! |---|---|
@@ -23,6 +24,7 @@ use crate::derivative::weak_gamma::weak_log_gammas;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::prelude::*;
+use stochgrad_tensor::zip::Zip;
 
 distribution! {
     /// Shares that sum to 1, given by concentrations along the last axis. Use it for probabilities of categories.
@@ -70,6 +72,9 @@ impl<'t, F: Real> Dirichlet<Var<'t, F>> {
     }
 }
 
+/// The largest distance of the sum of shares from 1. Beyond it the log-density is −∞.
+const TOLERANCE: f64 = 1e-3;
+
 /// Shares with these logarithms up to a common summand, raised to the smallest positive number.
 fn shares<F: Real>(logs: Var<'_, F>) -> Var<'_, F> {
     marked(held_above_underflow("Dirichlet", logs.softmax(-1)), logs)
@@ -99,10 +104,21 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Kernels of gamma distributions at the shares of the total: the large terms cancel inside them.
-        let total = self.total();
-        let kernels = special::log_gamma_kernel(self.concentration, value * total.unsqueeze(-1));
-        let density = (kernels - value.ln()).sum_axis(-1) - special::log_gamma_kernel(total, total);
+        // Gamma densities at the shares of the total less the deviance of the shares from their means: the large terms
+        // cancel inside each of them.
+        let (tape, a, total) = (value.tape(), self.concentration, self.total());
+        let all = total.unsqueeze(-1);
+        let at_end = Boundary::Excluded.outside(value);
+        let share = at_end.select(tape.constant(1.0), value);
+        let inside = special::log_gamma_kernel(a, a) - special::deviance(a / all, share) * all - share.ln();
+        // At a share of 0 the power decides, and without a power the density has a limit.
+        let power = at_end.select(a - 1.0, tape.constant(0.0));
+        let at_zero = tape.constant(f64::NEG_INFINITY).zip(Zip::Weigh, power);
+        let each = at_end.select(all.ln() - value * all, inside) + at_zero;
+        let on_simplex = each.sum_axis(-1) - special::log_gamma_kernel(total, total);
+        let excess = (value.sum_axis(-1) - 1.0).abs();
+        let off = Boundary::Included.outside(value).sum_axis(-1) + Boundary::Included.outside(TOLERANCE - excess);
+        let density = off.select(tape.constant(f64::NEG_INFINITY), on_simplex);
         let lost = lost_by_own_draw(value, |logs| {
             let logs = logs.log_softmax(-1);
             logs - logs.clamp(F::MIN_POSITIVE.to_f64().ln(), 0.0)
@@ -174,16 +190,12 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Dirichlet<Var<'t, F>> {
 
 impl<'t, F: Real> KlDivergence<'t, F> for Dirichlet<Var<'t, F>> {
     fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        // E ln xₖ = ln mₖ + eₖ with the mean m; kernels at the mean combine the large terms.
+        // The Bregman divergences of ln Γ, split so that the large terms of the shares and of the total are combined.
         let (own, others) = (self.total(), other.total());
-        let mean = self.concentration / own.unsqueeze(-1);
-        let d = special::digamma_minus_log;
-        let excess = d(self.concentration) - d(own).unsqueeze(-1);
-        let expected = |a: Var<'t, F>, total: Var<'t, F>| {
-            let each = special::log_gamma_kernel(a, mean * total.unsqueeze(-1)) + a * excess;
-            each.sum_axis(-1) - special::log_gamma_kernel(total, total)
-        };
-        (expected(self.concentration, own) - expected(other.concentration, others)).sum()
+        let (a, b) = (self.concentration, other.concentration);
+        let expected = a * (others / own).unsqueeze(-1);
+        let each = special::stirling_divergence(a, b) + special::deviance(b, expected);
+        (each.sum_axis(-1) - special::stirling_divergence(own, others)).sum()
     }
 }
 
@@ -259,6 +271,56 @@ mod tests {
             assert_abs_diff_eq!(got, expected, epsilon = 0.005);
         }
         check_family(&tape, &distribution, tape.constant([0.2, 0.3, 0.5]));
+    }
+
+    #[test]
+    fn shares_of_zero_have_the_limit_of_the_density() {
+        let inf = f64::INFINITY;
+        for (a, x, expected) in [
+            ([1.0, 2.0], [0.0, 1.0], 2.0_f64.ln()),
+            ([2.0, 2.0], [0.0, 1.0], -inf),
+            ([0.5, 2.0], [0.0, 1.0], inf),
+            ([2.0, 1.0], [1.0, 0.0], 2.0_f64.ln()),
+            ([2.0, 3.0], [-0.5, 1.5], -inf),
+            ([2.0, 3.0], [0.2, 0.2], -inf),
+            ([2.0, 3.0], [0.6, 0.6], -inf),
+            ([2.0, 3.0], [inf, 0.6], -inf),
+        ] {
+            let tape = Tape::<f64>::new();
+            let (a, x) = (tape.parameter(a), tape.parameter(x));
+            let log = Dirichlet::new(a).log_prob(x);
+            let got = log.item().unwrap();
+            assert!(got == expected || (got - expected).abs() < 1e-14, "{a:?} at {x:?}: {got}, expected {expected}");
+            for gradient in tape.backward(log, [a, x]).unwrap() {
+                assert!(gradient.as_slice().iter().all(|g| !g.is_nan()), "{a:?} at {x:?}: {gradient:?}");
+            }
+        }
+        // The slope along the simplex is that of the density 2 (1 − x): −1/(1 − x) at 0.
+        let tape = Tape::<f64>::new();
+        let x = tape.parameter([0.0, 1.0]);
+        let [slope] = tape.backward(Dirichlet::new(tape.constant([1.0, 2.0])).log_prob(x), [x]).unwrap();
+        assert!((slope.as_slice()[0] - slope.as_slice()[1] + 1.0).abs() < 1e-14, "{slope:?}");
+        let nan = Dirichlet::new(tape.constant([1.0, 2.0])).log_prob(tape.constant([f64::NAN, 1.0]));
+        assert!(nan.item().unwrap().is_nan());
+    }
+
+    /// The score of tiny concentrations at the samples that they give, in single precision.
+    #[test]
+    fn tiny_concentrations_have_finite_scores_at_their_samples() {
+        for a in [1e-10, 1e-5, 1e-2] {
+            let tape = Tape::<f32>::new();
+            let concentration = tape.parameter([a, a]);
+            let distribution = Dirichlet::new(concentration);
+            let noise = KeyedNoise::new(8, 0);
+            let plate = tape.plate("samples", 50, stochgrad_tape::PlateKind::Samples, &[]);
+            let key = crate::noise::NoiseKey::new("x", None);
+            let draw = Draw::new(&tape, &noise, key, stochgrad_tape::Plates::from_slice(&[plate]));
+            let x = distribution.sample(&draw).unwrap();
+            let density = distribution.log_prob(x);
+            assert!(density.peek().unwrap().all_finite(), "{a}: {density:?}");
+            let [score] = tape.backward(density.mean_over(plate), [concentration]).unwrap();
+            assert!(score.all_finite(), "{a}: {score:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@
 //!
 //! Parameters: the dimension $n \ge 2$, fixed, and `concentration` $\eta > 0$. The event shape is that of the
 //! concentration followed by $n \times n$; one element is the last two axes. Support: lower triangular matrices with a
-//! positive diagonal and rows of length 1.
+//! positive diagonal and rows of length 1. Elsewhere the log-density is −∞: where the square of the length of a row is more
+//! than 0.001 away from 1, where the absolute values above the diagonal add up to more than 0.001, and where the diagonal
+//! is negative. At correlations of ±1 it is the limit.
 //!
 //! | capability | |
 //! |---|---|
@@ -21,6 +23,13 @@ use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::family;
 use crate::prelude::*;
 use std::f64::consts::PI;
+use stochgrad_tensor::map::Map;
+use stochgrad_tensor::special::lgamma;
+use stochgrad_tensor::zip::Zip;
+
+/// The largest distance of the square of the length of a row from 1, and of the entries above the diagonal from 0.
+/// Beyond it the log-density is −∞.
+const TOLERANCE: f64 = 1e-3;
 
 /// Lower Cholesky factors of correlation matrices, given by dimension and concentration. A concentration of 1 is the
 /// uniform distribution over the matrices; a larger one favours the identity. One element is the last two axes.
@@ -74,7 +83,7 @@ impl<'t, F: Real> Lkj<Var<'t, F>> {
 
     /// The values of a function of the row, as a constant.
     fn of_rows(&self, f: impl Fn(f64) -> f64) -> Var<'t, F> {
-        self.concentration.tape().constant(Tensor::from_fn([self.dimension], |row| F::from_f64(f(row as f64))))
+        self.concentration.tape().constant_from_fn([self.dimension], |row| F::from_f64(f(row as f64)))
     }
 
     fn by_onion(&self, draw: &Draw<'_, F>, path: bool) -> DistributionResult<Var<'t, F>> {
@@ -93,8 +102,8 @@ impl<'t, F: Real> Lkj<Var<'t, F>> {
         // The diagonal stays positive where the beta variate is 1 to rounding.
         let rest = ((-odds).log_sigmoid() * 0.5).exp().clamp(F::MIN_POSITIVE.to_f64().sqrt(), 1.0);
         let diagonal = rest * below + (1.0 - below);
-        let strict = Tensor::from_fn([n, n], |cell| if cell % n < cell / n { F::ONE } else { F::ZERO });
-        let direction = draw.purpose("direction").record_normal(tape, &event)? * tape.constant(&strict);
+        let strict = tape.constant_from_fn([n, n], |cell| if cell % n < cell / n { F::ONE } else { F::ZERO });
+        let direction = draw.purpose("direction").record_normal(tape, &event)? * strict;
         let norm = (direction.square().sum_axis(-1) + (1.0 - below)).sqrt();
         Ok(direction * (length / norm).unsqueeze(-1) + diagonal.to_diagonal())
     }
@@ -127,11 +136,28 @@ impl<'t, F: Real> Distribution<'t, F> for Lkj<Var<'t, F>> {
         let n = self.dimension as f64;
         let eta = self.concentration.unsqueeze(-1);
         let below = self.of_rows(|k| if k == 0.0 { 0.0 } else { 1.0 });
-        let exponents = ((eta - 1.0) * 2.0 + self.of_rows(|k| n - 1.0 - k)) * below;
-        // The normalising constants of the rows: π^(k/2) Γ(η + (n − 1 − k)/2) / Γ(η + (n − 1)/2).
-        let gammas = (eta + self.of_rows(|k| 0.5 * (n - 1.0 - k))).lgamma() - (eta + 0.5 * (n - 1.0)).lgamma();
-        let normalizers = (gammas + self.of_rows(|k| 0.5 * k * PI.ln())) * below;
-        (exponents * value.diagonal().ln() - normalizers).sum_axis(-1)
+        // Half of the exponents, which may overflow.
+        let exponents = (eta - 1.0 + self.of_rows(|k| 0.5 * (n - 1.0 - k))) * below;
+        // The normalising constants of the rows: π^(k/2) Γ(η + (n − 1 − k)/2) / Γ(η + (n − 1)/2), as beta functions,
+        // since logarithms of gamma functions would cancel.
+        let halves = self.of_rows(|k| if k == 0.0 { 1.0 } else { 0.5 * k });
+        let betas = special::log_beta(eta + self.of_rows(|k| 0.5 * (n - 1.0 - k)), halves);
+        let powers = self.of_rows(|k| if k == 0.0 { 0.0 } else { 0.5 * k * PI.ln() - lgamma(0.5 * k) });
+        let normalizers = (betas + powers) * below;
+        // Without a power, a diagonal of 0 has no effect: correlations of ±1 at a concentration of 1.
+        let (tape, diagonal) = (value.tape(), value.diagonal());
+        let negative = Boundary::Included.outside(diagonal);
+        let root = negative.select(tape.constant(1.0), diagonal);
+        let density = ((root.map(Map::LnHeld) * 2.0).zip(Zip::Weigh, exponents) - normalizers).sum_axis(-1);
+        let upper = Tensor::from_fn([self.dimension; 2], |cell| {
+            F::from_usize(usize::from(cell % self.dimension > cell / self.dimension))
+        });
+        let above = (value * tape.constant(upper)).abs().sum_last(2);
+        let excess = (value.square().sum_axis(-1) - 1.0).abs();
+        let off = negative.sum_axis(-1)
+            + Boundary::Included.outside(TOLERANCE - excess).sum_axis(-1)
+            + Boundary::Included.outside(TOLERANCE - above);
+        off.select(tape.constant(f64::NEG_INFINITY), density)
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -166,6 +192,23 @@ mod tests {
     use stochgrad_tape::Tape;
 
     /// In two dimensions the density of the correlation is (1 − r²)^(η − 1) / (2^(2η − 1) B(η, η)).
+    /// Each row is then a normal vector of the dimension k with the variance 1 / 2η.
+    #[test]
+    fn own_samples_at_huge_concentrations_have_a_density() {
+        for eta in [1e12, 1e200, 6.2e305, f64::MAX] {
+            let tape = Tape::<f64>::new();
+            let distribution = Lkj::new(3, tape.parameter(eta));
+            let identity = tape.constant([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
+            let found = distribution.log_prob(identity).item().unwrap();
+            assert_abs_diff_eq!(found, 1.5 * (eta.ln() - PI.ln()), epsilon = 1e-9);
+            let sample = distribution.draw(&on_samples(&tape, &KeyedNoise::new(3, 0), 1)).unwrap();
+            assert!(
+                distribution.log_prob(tape.constant(sample.reshape([3, 3]).unwrap())).item().unwrap().is_finite(),
+                "{eta}"
+            );
+        }
+    }
+
     #[test]
     fn two_dimensions_are_a_beta_distribution() {
         let tape = Tape::<f64>::new();
@@ -182,6 +225,30 @@ mod tests {
             );
         }
         check_family(&tape, &distribution, tape.constant([[1.0, 0.0], [0.6, 0.8]]));
+    }
+
+    #[test]
+    fn correlations_of_one_have_the_limit_of_the_density() {
+        let inf = f64::INFINITY;
+        let (straight, mirrored) = ([[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [-1.0, 0.0]]);
+        for (eta, factor, expected) in [
+            (1.0, straight, -std::f64::consts::LN_2),
+            (1.0, mirrored, -std::f64::consts::LN_2),
+            (2.0, straight, -inf),
+            (0.5, mirrored, inf),
+            (1.0, [[1.0, 0.0], [0.6, 0.6]], -inf),
+            (1.0, [[1.0, 0.0], [0.6, -0.8]], -inf),
+            (1.0, [[0.8, 0.6], [0.6, 0.8]], -inf),
+        ] {
+            let tape = Tape::<f64>::new();
+            let (eta, factor) = (tape.parameter(eta), tape.parameter(factor));
+            let log = Lkj::new(2, eta).log_prob(factor);
+            let got = log.item().unwrap();
+            assert!(got == expected || (got - expected).abs() < 1e-14, "{got}, expected {expected} at {factor:?}");
+            for gradient in tape.backward(log, [eta, factor]).unwrap() {
+                assert!(gradient.as_slice().iter().all(|g| !g.is_nan()), "{factor:?}: {gradient:?}");
+            }
+        }
     }
 
     /// The density of three dimensions integrates to one over the three correlations.

@@ -74,9 +74,13 @@ impl<'t, F: Real> LowRankMultivariateNormal<Var<'t, F>> {
 
     /// (x − μ)ᵀ Σ⁻¹ (x − μ) for a deviation.
     fn squared_distance(&self, deviation: Var<'t, F>) -> Var<'t, F> {
+        // The least squares of the causes and of what they leave unexplained. Woodbury's identity itself would subtract
+        // two numbers that are large where the diagonal is small.
         let projected = apply(self.scaled_factor().transpose(), deviation);
-        let explained = solve(self.capacitance_tril(), projected, false).square().sum_axis(-1);
-        (deviation.square() / self.diagonal).sum_axis(-1) - explained
+        let capacitance = self.capacitance_tril();
+        let causes = solve(capacitance, solve(capacitance, projected, false), true);
+        let rest = deviation - apply(self.factor, causes);
+        (rest.square() / self.diagonal).sum_axis(-1) + causes.square().sum_axis(-1)
     }
 
     fn independent(&self) -> Shape {
@@ -245,5 +249,27 @@ mod tests {
         let wrong =
             LowRankMultivariateNormal::new(distribution.location, distribution.factor, tape.constant([1.0, 0.0, 1.0]));
         assert!(wrong.validate().is_err());
+    }
+
+    /// Against mpmath: a diagonal so small that the identity of Woodbury would subtract two large numbers.
+    #[test]
+    fn a_small_diagonal_keeps_the_digits() {
+        let single = Tape::<f32>::new();
+        let diagonal = single.parameter([1e-8, 1e-8]);
+        let location = single.constant([0.0, 0.0]);
+        let factor = single.constant([[1.0], [1.0]]);
+        let log = LowRankMultivariateNormal::new(location, factor, diagonal).log_prob(single.constant([0.5, 0.5001]));
+        let got = f64::from(log.item().unwrap());
+        assert!((got - 6.65078173298).abs() < 2e-3, "{got}");
+        let [slope] = single.backward(log, [diagonal]).unwrap();
+        for (slope, expected) in slope.as_slice().iter().zip([-12497101.598685682, -12494600.933751684]) {
+            assert!((f64::from(*slope) - expected).abs() < 5e-3 * f64::abs(expected), "{slope}, expected {expected}");
+        }
+        let double = Tape::<f64>::new();
+        let diagonal = double.parameter([1e-16, 1e-16]);
+        let (location, factor) = (double.constant([0.0, 0.0]), double.constant([[1.0], [1.0]]));
+        let log =
+            LowRankMultivariateNormal::new(location, factor, diagonal).log_prob(double.constant([0.5, 0.50000001]));
+        assert!((log.item().unwrap() - 15.861230082250668).abs() < 1e-6, "{log:?}");
     }
 }

@@ -21,6 +21,7 @@ use crate::prelude::*;
 use std::sync::Arc;
 use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness};
 use stochgrad_tensor::layout::category_counts;
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce;
 use stochgrad_tensor::special::binomial_cdf;
 
@@ -188,9 +189,9 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         // Independent Poisson counts with the same means, given their total: large factorials cancel inside each of
         // them.
-        let tape = value.tape();
         let trials = self.trials.stop_gradient();
-        let fits = value.sum_axis(-1).equal(trials);
+        let total = value.sum_axis(-1);
+        let fits = total.equal(trials);
         let wide = trials.unsqueeze(-1);
         let each = match self.parameter {
             ProbabilitiesOrLogits::Probabilities(p) => special::poisson_log_pmf(value, p * wide),
@@ -199,7 +200,8 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
             }
         };
         let log = each.sum_axis(-1) - special::poisson_log_pmf(trials, trials);
-        fits.select(log, tape.constant(f64::NEG_INFINITY))
+        // NaN stays NaN.
+        fits.select(log, total.map(Map::MinScalar(f64::NEG_INFINITY)))
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -207,7 +209,7 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
         if !draw.records_noise(tape) || self.parameter.count() == 0 {
             return Ok(draw.record(tape, self.inverted(draw)?));
         }
-        let noise = draw.record_uniform(tape, &self.event_shape())?;
+        let noise = draw.record_noise(tape, Fill::Folded, &self.event_shape())?;
         let operands = [self.parameter.probabilities(), self.trials.unsqueeze(-1), noise];
         Ok(tape.custom(Arc::new(CategoryCounts), &operands).stop_gradient())
     }

@@ -16,12 +16,23 @@
 //! Source: Maddison, Mnih and Teh, "The concrete distribution", 2017; Jang, Gu and Poole, "Categorical
 //! reparameterization with Gumbel-softmax", 2017.
 
+use crate::compound::bijector::range::held_between;
+use crate::compound::invertible_map::OwnSample;
+use crate::derivative::base_values::remember;
 use crate::discrete::one_hot_categorical::OneHotCategorical;
 use crate::distribution::Relaxed;
 use crate::family;
 use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
 use stochgrad_tensor::special::lgamma;
+
+/// The largest distance of the sum of the shares from 1.
+const TOLERANCE: f64 = 1e-3;
+
+/// The softmax, held inside the simplex.
+fn shares<F: Real>(scaled: Var<'_, F>) -> Var<'_, F> {
+    held_between(scaled.softmax(-1), F::MIN_POSITIVE.to_f64(), 1.0)
+}
 
 /// Points of the simplex that stand for categories, given by temperature and the logits or probabilities along the last
 /// axis.
@@ -106,7 +117,11 @@ impl<'t, F: Real> RelaxedOneHotCategorical<Var<'t, F>> {
     }
 
     fn soften(&self, perturbed: Var<'t, F>) -> Var<'t, F> {
-        (perturbed / self.wide_temperature()).softmax(-1).clamp(F::MIN_POSITIVE.to_f64(), 1.0)
+        // Differences from the largest one, which has the share 1 also where the quotients overflow.
+        let highest = perturbed.max_axis(-1).unsqueeze(-1).stop_gradient();
+        let most = 0.125 * F::MAX.to_f64();
+        let scaled = ((perturbed - highest) / self.wide_temperature()).clamp(-most, most);
+        remember(shares(scaled), scaled)
     }
 }
 
@@ -132,11 +147,23 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedOneHotCategorical<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let n = self.parameter.count() as f64;
-        let logs = value.ln();
-        let scores = self.parameter.finite_logs() - self.wide_temperature() * logs;
+        let count = self.parameter.count();
+        let (n, tape) = (count as f64, value.tape());
+        let own = OwnSample::find_by(value, 1, |scaled| (scaled.shape() == value.shape()).then(|| shares(scaled)));
+        // Positive on the simplex.
+        let distance = (-(-value).max_axis(-1)).minimum(TOLERANCE - (value.sum_axis(-1) - 1.0).abs());
+        let outside = Boundary::Excluded.outside(distance);
+        let logs = outside.unsqueeze(-1).select(tape.constant(1.0 / n), value).ln();
+        // A common summand of the scores cancels. With the smallest logarithm, none of them is +∞, and those of own
+        // samples keep the digits that logarithms of shares lose at high temperatures.
+        let (logs, powers) = match own {
+            Some(own) => (own.recall(own.base().log_softmax(-1), logs, 1), own.recall(own.base(), logs, 1)),
+            None => (logs, logs),
+        };
+        let lowest = (-(-powers).max_axis(-1)).unsqueeze(-1).stop_gradient();
+        let scores = self.parameter.finite_logs() - self.wide_temperature() * (powers - lowest);
         let total = (scores - logs).sum_axis(-1) - scores.logsumexp(-1) * n;
-        total + self.temperature.ln() * (n - 1.0) + lgamma(n)
+        outside.select(tape.constant(f64::NEG_INFINITY), total + self.temperature.ln() * (n - 1.0) + lgamma(n))
     }
 
     drawn_by_path!();
@@ -166,6 +193,23 @@ mod tests {
     use crate::testing::{check_family, on_samples};
     use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
+
+    #[test]
+    fn the_ends_of_the_range_of_temperatures() {
+        for temperature in [5e-324, 1e-310, 1e-300, 1e17, f64::MAX] {
+            for logits in [[0.3, -0.5, -1e-266], [1e100, 0.0, 1e-100], [0.3, -0.25, 1e5], [-1e300, -1e300, -5000.0]] {
+                let tape = Tape::<f64>::new();
+                let distribution = RelaxedOneHotCategorical::from_logits(temperature, tape.parameter(logits));
+                let sample = distribution.draw(&on_samples(&tape, &KeyedNoise::new(3, 0), 1)).unwrap();
+                let total: f64 = sample.as_slice().iter().sum();
+                assert!((total - 1.0).abs() < 1e-12, "{temperature:e}, {logits:?}: {sample:?}");
+                for value in [tape.constant(sample.reshape([3]).unwrap()), tape.constant([0.2, 0.3, 0.5])] {
+                    let log = distribution.log_prob(value).item().unwrap();
+                    assert!(!log.is_nan(), "{temperature:e}, {logits:?}: {value:?}");
+                }
+            }
+        }
+    }
 
     /// With two categories the first coordinate is a relaxed bit.
     #[test]
@@ -205,5 +249,30 @@ mod tests {
         assert!(given.argmax(-1).peek().unwrap().as_slice().iter().all(|&k| k == 1.0));
         let density = distribution.log_prob_each_given(hard, given).peek().unwrap();
         assert!(density.all_finite());
+    }
+
+    #[test]
+    fn own_samples_are_inside_and_values_off_the_simplex_have_density_zero() {
+        let tape = Tape::<f32>::new();
+        let noise = KeyedNoise::new(5, 0);
+        let plate = tape.plate("samples", 2000, stochgrad_tape::PlateKind::Samples, &[]);
+        let plates = stochgrad_tape::Plates::from_slice(&[plate]);
+        let draw = Draw::new(&tape, &noise, crate::NoiseKey::new("x", None), plates);
+        let logits = tape.parameter([0.9, 0.2, -0.5]);
+        let distribution = RelaxedOneHotCategorical::from_logits(0.01, logits);
+        let x = tape.sample(tape.new_site(), distribution.sample(&draw).unwrap(), &[]);
+        let log = distribution.log_prob(x);
+        assert!(log.peek().unwrap().all_finite());
+        // The mean of the score is 0: its standard deviations are below 0.6.
+        let [score] = tape.backward(log.mean_over(plate), [logits]).unwrap();
+        assert!(score.as_slice().iter().all(|score| score.abs() < 4.0 * 0.6 / 2000.0_f32.sqrt()), "{score:?}");
+        for value in [[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [-0.5, 0.7, 0.8], [0.3, 0.3, 0.3], [0.5, 0.5, 0.5]] {
+            let value = tape.parameter(value);
+            let log = distribution.log_prob(value);
+            assert_eq!(log.item().unwrap(), f32::NEG_INFINITY);
+            let [slope, score] = tape.backward(log, [value, logits]).unwrap();
+            assert!(slope.as_slice().iter().chain(score.as_slice()).all(|&slope| slope == 0.0));
+        }
+        assert!(distribution.log_prob(tape.constant([f64::NAN, 0.5, 0.5])).item().unwrap().is_nan());
     }
 }

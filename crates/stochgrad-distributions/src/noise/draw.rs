@@ -6,8 +6,9 @@ use crate::noise::source::NoiseSource;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use stochgrad_tape::{
-    DrawKey, Fill, NoiseLayout, NoiseScheme, Plate, Plates, Sampler, Tape, Var, draw_element, draw_elements,
+    DrawKey, NoiseLayout, NoiseScheme, Plate, Plates, Sampler, Tape, Var, draw_element, draw_elements,
 };
+use stochgrad_tensor::random::{Fill, unfold};
 use stochgrad_tensor::sampling_scheme::{Place, SamplingScheme};
 use stochgrad_tensor::{Real, Shape, Tensor, reduce};
 
@@ -104,8 +105,27 @@ impl<'a, F: Real> Draw<'a, F> {
         fill: impl FnOnce(&NoiseLayout, &mut [F]) -> DistributionResult<()>,
     ) -> DistributionResult<Tensor<F>> {
         self.tape.note_host_work();
+        self.tape.check_memory("a draw", &self.plates, event.checked_numel().unwrap_or(usize::MAX))?;
         let mut out = self.tape.pool().take(self.shape(event));
         fill(&self.layout(event), out.make_mut())?;
+        Ok(out)
+    }
+
+    /// Noise of a kind. All kinds but the normal are functions of the same uniform samples.
+    ///
+    /// # Errors
+    /// If the source cannot provide it.
+    pub fn noise(&self, fill: Fill, event: &Shape) -> DistributionResult<Tensor<F>> {
+        let Some((scheme, plate)) = self.scheme else {
+            return self.fill(event, |layout, out| self.source.fill(fill, self.key, layout, out));
+        };
+        let base = if fill == Fill::Normal && scheme.is_mirroring() { Fill::Normal } else { Fill::Folded };
+        let draw = |layout: &NoiseLayout, out: &mut [F]| self.source.fill(base, self.key, layout, out);
+        if fill == Fill::Normal {
+            return self.fill_by_scheme((scheme, plate), event, draw, |place, x| place.normal(scheme, x));
+        }
+        let mut out = self.fill_by_scheme((scheme, plate), event, draw, Place::folded)?;
+        unfold(fill, out.make_mut());
         Ok(out)
     }
 
@@ -114,11 +134,7 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot provide them.
     pub fn uniform(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
-        let draw = |layout: &NoiseLayout, out: &mut [F]| self.source.uniform(self.key, layout, out);
-        match self.scheme {
-            None => self.fill(event, draw),
-            Some(scheme) => self.fill_by_scheme(scheme, event, draw, Place::uniform),
-        }
+        self.noise(Fill::Uniform, event)
     }
 
     /// Standard normal samples.
@@ -126,17 +142,7 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot provide them.
     pub fn normal(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
-        let inverted = self.scheme.is_some_and(|(scheme, _)| !scheme.is_mirroring());
-        let draw = |layout: &NoiseLayout, out: &mut [F]| match inverted {
-            true => self.source.uniform(self.key, layout, out),
-            false => self.source.normal(self.key, layout, out),
-        };
-        match self.scheme {
-            None => self.fill(event, draw),
-            Some((scheme, plate)) => {
-                self.fill_by_scheme((scheme, plate), event, draw, |place, x| place.normal(scheme, x))
-            }
-        }
+        self.noise(Fill::Normal, event)
     }
 
     /// Standard exponential samples.
@@ -145,9 +151,7 @@ impl<'a, F: Real> Draw<'a, F> {
     /// If the source cannot provide them.
     pub fn exponential(&self, event: &Shape) -> DistributionResult<Tensor<F>> {
         if self.scheme.is_some() {
-            let mut out = self.uniform(event)?;
-            out.make_mut().iter_mut().for_each(|x| *x = -x.ln());
-            return Ok(out);
+            return self.noise(Fill::Exponential, event);
         }
         self.fill(event, |layout, out| self.source.exponential(self.key, layout, out))
     }
@@ -172,6 +176,13 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot provide them.
     pub fn bernoulli(&self, event: &Shape, probabilities: &Tensor<F>) -> DistributionResult<Tensor<F>> {
+        if self.scheme.is_some() && self.source.seed().is_some() {
+            let mut bits = self.noise(Fill::Mirrored, event)?;
+            for (bit, &p) in bits.make_mut().iter_mut().zip(probabilities.as_slice()) {
+                *bit = if *bit < p { F::ONE } else { F::ZERO };
+            }
+            return Ok(bits);
+        }
         if self.scheme.is_some() {
             let zero = |element: usize| 1.0 - probabilities.as_slice()[element].to_f64();
             return self.invert(event, &|element, k| if k == 0 { zero(element) } else { 1.0 });
@@ -203,15 +214,26 @@ impl<'a, F: Real> Draw<'a, F> {
         self.invert(event, &cdf)
     }
 
+    /// Noise of a kind, recorded on the tape: the same values as [`noise`](Self::noise).
+    ///
+    /// Use [`Fill::Mirrored`] instead of `1 − u`, and [`Fill::Folded`] for quantiles that need both tails: the random
+    /// words have more digits near 0 than a floating-point value near 1.
+    ///
+    /// # Errors
+    /// If the source cannot provide it.
+    pub fn record_noise<'t>(&self, tape: &'t Tape<F>, fill: Fill, event: &Shape) -> DistributionResult<Var<'t, F>> {
+        match self.recorded(tape, fill, event) {
+            Some(noise) => Ok(noise),
+            None => Ok(self.record_host(tape, self.noise(fill, event)?)),
+        }
+    }
+
     /// Uniform samples in (0, 1), recorded on the tape: the same values as [`uniform`](Self::uniform).
     ///
     /// # Errors
     /// If the source cannot provide them.
     pub fn record_uniform<'t>(&self, tape: &'t Tape<F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
-        match self.recorded(tape, Fill::Uniform, event) {
-            Some(noise) => Ok(noise),
-            None => Ok(self.record_host(tape, self.uniform(event)?)),
-        }
+        self.record_noise(tape, Fill::Uniform, event)
     }
 
     /// Standard normal samples, recorded on the tape: the same values as [`normal`](Self::normal).
@@ -219,19 +241,16 @@ impl<'a, F: Real> Draw<'a, F> {
     /// # Errors
     /// If the source cannot provide them.
     pub fn record_normal<'t>(&self, tape: &'t Tape<F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
-        match self.recorded(tape, Fill::Normal, event) {
-            Some(noise) => Ok(noise),
-            None => Ok(self.record_host(tape, self.normal(event)?)),
-        }
+        self.record_noise(tape, Fill::Normal, event)
     }
 
-    /// Standard exponential samples, recorded on the tape.
+    /// Standard exponential samples, recorded on the tape: the same values as [`exponential`](Self::exponential).
     ///
     /// # Errors
     /// If the source cannot provide them.
     pub fn record_exponential<'t>(&self, tape: &'t Tape<F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
-        match self.recorded(tape, Fill::Uniform, event) {
-            Some(noise) => Ok(-noise.ln()),
+        match self.recorded(tape, Fill::Exponential, event) {
+            Some(noise) => Ok(noise),
             None => Ok(self.record_host(tape, self.exponential(event)?)),
         }
     }
@@ -249,7 +268,7 @@ impl<'a, F: Real> Draw<'a, F> {
         probabilities: Var<'t, F>,
     ) -> DistributionResult<Var<'t, F>> {
         if self.records_noise(tape) {
-            return Ok(probabilities.categories(self.record_uniform(tape, event)?));
+            return Ok(probabilities.categories(self.record_noise(tape, Fill::Folded, event)?));
         }
         let classes = probabilities.shape().last().copied().unwrap_or(1);
         let full: Shape = event.iter().copied().chain([classes]).collect();
@@ -332,12 +351,13 @@ impl<'a, F: Real> Draw<'a, F> {
             let views: SmallVec<[&[F]; 3]> = parameters.iter().map(Tensor::as_slice).collect();
             if let Some(seed) = self.source.seed() {
                 let key = DrawKey::new(seed.seed, seed.step, self.key.address());
-                draw_elements(self.tape.pool(), sampler, &key, layout, &views, out);
-                return Ok(());
+                return draw_elements(self.tape.pool(), sampler, &key, layout, &views, out)
+                    .map_err(DistributionError::Noise);
             }
             for (element, x) in out.iter_mut().enumerate() {
                 let own: SmallVec<[F; 3]> = views.iter().map(|view| view[element]).collect();
-                *x = draw_element(sampler, &own, &mut self.source.generator(self.key, layout.index(element))?);
+                let mut generator = self.source.generator(self.key, layout.index(element))?;
+                *x = draw_element(sampler, &own, &mut generator).map_err(DistributionError::Noise)?;
             }
             Ok(())
         })

@@ -3,12 +3,13 @@
 use crate::error::DistributionResult;
 use crate::noise::key::NoiseKey;
 use crate::noise::quantile::quantile;
+use crate::noise::scheme_uniform::SchemeUniform;
 use crate::noise::source::NoiseSource;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use stochgrad_tape::{NoiseLayout, NoiseSeed};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::random::Key;
+use stochgrad_tensor::random::{Fill, Key};
 
 /// The noise of a run: the ChaCha8 stream whose key is made of seed, step and address.
 ///
@@ -47,25 +48,28 @@ impl KeyedNoise {
     fn key(&self, key: NoiseKey) -> Key {
         Key::new(self.seed, self.step, key.address())
     }
+}
 
-    fn fill<F: Real>(layout: &NoiseLayout, out: &mut [F], mut fill: impl FnMut(u64, &mut [F])) {
-        let run = layout.run();
-        for (index, chunk) in out.chunks_mut(run).enumerate() {
-            fill(layout.index(index * run), chunk);
-        }
-    }
+/// The uniform value of a folded one in double precision, where it keeps the digits of both tails of single precision.
+fn level<F: Real>(folded: F) -> f64 {
+    let t = folded.to_f64();
+    if t > 0.0 { t } else { 1.0 + t }
 }
 
 impl<F: Real> NoiseSource<F> for KeyedNoise {
     fn uniform(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [F]) -> DistributionResult<()> {
-        let key = self.key(key);
-        Self::fill(layout, out, |start, chunk| key.uniform(start, chunk));
-        Ok(())
+        self.fill(Fill::Uniform, key, layout, out)
     }
 
     fn normal(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [F]) -> DistributionResult<()> {
-        let key = self.key(key);
-        Self::fill(layout, out, |start, chunk| key.normal(start, chunk));
+        self.fill(Fill::Normal, key, layout, out)
+    }
+
+    fn fill(&self, fill: Fill, key: NoiseKey, layout: &NoiseLayout, out: &mut [F]) -> DistributionResult<()> {
+        let (key, run) = (self.key(key), layout.run());
+        for (index, chunk) in out.chunks_mut(run).enumerate() {
+            key.fill(fill, layout.index(index * run), chunk);
+        }
         Ok(())
     }
 
@@ -76,9 +80,26 @@ impl<F: Real> NoiseSource<F> for KeyedNoise {
         cdf: &dyn Fn(usize, u64) -> f64,
         out: &mut [F],
     ) -> DistributionResult<()> {
-        NoiseSource::<F>::uniform(self, key, layout, out)?;
+        self.fill(Fill::Folded, key, layout, out)?;
         for (element, x) in out.iter_mut().enumerate() {
-            *x = F::from_f64(quantile(x.to_f64(), |k| cdf(element, k)) as f64);
+            *x = F::from_f64(quantile(level(*x), |k| cdf(element, k)) as f64);
+        }
+        Ok(())
+    }
+
+    fn invert_by_scheme(
+        &self,
+        key: NoiseKey,
+        layout: &NoiseLayout,
+        numbers: &[SchemeUniform],
+        cdf: &dyn Fn(usize, u64) -> f64,
+        out: &mut [F],
+    ) -> DistributionResult<()> {
+        let mut base = vec![F::ZERO; layout.len()];
+        self.fill(Fill::Folded, key, layout, &mut base)?;
+        for (element, (x, number)) in out.iter_mut().zip(numbers).enumerate() {
+            let u = level(number.place.folded(base[number.base]));
+            *x = F::from_f64(quantile(u, |k| cdf(element, k)) as f64);
         }
         Ok(())
     }
@@ -90,9 +111,9 @@ impl<F: Real> NoiseSource<F> for KeyedNoise {
         probabilities: &[F],
         out: &mut [F],
     ) -> DistributionResult<()> {
-        NoiseSource::<F>::uniform(self, key, layout, out)?;
+        self.fill(Fill::Mirrored, key, layout, out)?;
         for (x, &p) in out.iter_mut().zip(probabilities) {
-            *x = if *x >= F::ONE - p { F::ONE } else { F::ZERO };
+            *x = if *x < p { F::ONE } else { F::ZERO };
         }
         Ok(())
     }

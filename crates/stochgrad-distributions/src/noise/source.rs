@@ -7,6 +7,7 @@ use crate::noise::scheme_uniform::SchemeUniform;
 use rand_chacha::ChaCha8Rng;
 use stochgrad_tape::{NoiseLayout, NoiseSeed};
 use stochgrad_tensor::Real;
+use stochgrad_tensor::random::{Fill, unfold};
 
 /// A source of noise.
 ///
@@ -27,14 +28,30 @@ pub trait NoiseSource<F: Real> {
     /// If the source cannot provide them.
     fn normal(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [F]) -> DistributionResult<()>;
 
-    /// Fills `out` with standard exponential samples.
+    /// Fills `out` with noise of a kind: functions of the samples of [`uniform`](Self::uniform) with the same key, or
+    /// normal samples.
+    ///
+    /// # Errors
+    /// If the source cannot provide them.
+    fn fill(&self, fill: Fill, key: NoiseKey, layout: &NoiseLayout, out: &mut [F]) -> DistributionResult<()> {
+        if fill == Fill::Normal {
+            return self.normal(key, layout, out);
+        }
+        self.uniform(key, layout, out)?;
+        if fill != Fill::Uniform {
+            out.iter_mut().for_each(|u| *u = if *u < F::from_f64(0.5) { *u } else { *u - F::ONE });
+            unfold(fill, out);
+        }
+        Ok(())
+    }
+
+    /// Fills `out` with standard exponential samples. They have the distribution of [`Fill::Exponential`], but a source
+    /// that integrates over the noise may choose points of its own for them.
     ///
     /// # Errors
     /// If the source cannot provide them.
     fn exponential(&self, key: NoiseKey, layout: &NoiseLayout, out: &mut [F]) -> DistributionResult<()> {
-        self.uniform(key, layout, out)?;
-        out.iter_mut().for_each(|x| *x = -x.ln());
-        Ok(())
+        self.fill(Fill::Exponential, key, layout, out)
     }
 
     /// Fills `out` with integers by inversion: for each element the smallest `k` with `u < cdf(element, k)`, which is a
@@ -66,7 +83,7 @@ pub trait NoiseSource<F: Real> {
         let mut base = vec![F::ZERO; layout.len()];
         self.uniform(key, layout, &mut base)?;
         for (element, (x, number)) in out.iter_mut().zip(numbers).enumerate() {
-            let u = number.place.uniform(base[number.base]).to_f64();
+            let u = number.place.uniform(base[number.base].to_f64());
             *x = F::from_f64(quantile(u, |k| cdf(element, k)) as f64);
         }
         Ok(())

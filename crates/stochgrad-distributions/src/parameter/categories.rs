@@ -5,7 +5,8 @@ use crate::distribution::{Alternatives, Parameter, Side};
 use crate::error::{DistributionError, DistributionResult};
 use crate::noise::Draw;
 use crate::parameter::probability::{finite_ln, held};
-use stochgrad_tape::{Condition, Op, Var};
+use stochgrad_tape::{Condition, Op, Var, special};
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// The largest distance of the sum of the probabilities from 1.
@@ -87,8 +88,20 @@ impl<'t, F: Real> ProbabilitiesOrLogits<Var<'t, F>> {
         -(self.probabilities() * self.finite_logs()).sum()
     }
 
+    /// The divergence from another distribution of categories: infinite where a category is possible in this one alone.
     pub(crate) fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        (self.probabilities() * (self.finite_logs() - other.finite_logs())).sum()
+        // The sum of the deviances is the divergence, since both rows have the sum 1.
+        let logs = |parameter: &Self| match *parameter {
+            ProbabilitiesOrLogits::Probabilities(p) => p.map(Map::LnHeld),
+            ProbabilitiesOrLogits::Logits(l) => l.log_softmax(-1),
+        };
+        let each = match (*self, *other) {
+            (ProbabilitiesOrLogits::Probabilities(p), ProbabilitiesOrLogits::Probabilities(q)) => {
+                special::deviance(p, q)
+            }
+            _ => special::deviance_by_log(logs(self), logs(other)),
+        };
+        each.sum()
     }
 
     fn check_axes(&self, distribution: &'static str) -> DistributionResult<()> {

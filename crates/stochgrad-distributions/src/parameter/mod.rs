@@ -2,4 +2,5 @@
 
 pub(crate) mod categories;
 pub(crate) mod probability;
+pub(crate) mod rate_or_log;
 pub(crate) mod rate_or_scale;

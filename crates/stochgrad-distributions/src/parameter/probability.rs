@@ -4,7 +4,8 @@ use crate::distribution::Parameter;
 use crate::distribution::check_parameter;
 use crate::error::DistributionResult;
 use crate::noise::Draw;
-use stochgrad_tape::{Condition, Op, Var};
+use crate::parameter::rate_or_log::RateOrLog;
+use stochgrad_tape::{Condition, Op, Var, special};
 use stochgrad_tensor::map::{GUARD, Map};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -85,32 +86,41 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
         }
     }
 
-    /// `successes · ln p + failures · ln(1 − p)` with `0 · ln 0 = 0`, also in the derivative.
-    pub(crate) fn log_power(&self, successes: Var<'t, F>, failures: Var<'t, F>) -> Var<'t, F> {
-        let tape = successes.tape();
-        let zero = tape.constant(0.0);
-        match *self {
-            ProbabilityOrLogit::Probability(p) => {
-                let one = tape.constant(1.0);
-                successes * successes.select(p, one).ln() + failures * (-failures.select(p, zero)).log1p()
-            }
-            ProbabilityOrLogit::Logit(l) => {
-                successes * successes.select(l, zero).log_sigmoid()
-                    + failures * (-failures.select(l, zero)).log_sigmoid()
-            }
-        }
-    }
-
     /// The entropy of one trial.
     pub(crate) fn entropy(&self) -> Var<'t, F> {
         let (log_p, log_q) = self.finite_logs();
         -(self.probability() * log_p + self.complement() * log_q)
     }
 
-    /// The divergence of one trial from another.
+    /// The logarithms of `p` and `1 − p`, which are −∞ at 0 with derivatives that are finite there.
+    fn logs(&self) -> (Var<'t, F>, Var<'t, F>) {
+        match *self {
+            ProbabilityOrLogit::Probability(p) => (p.map(Map::LnHeld), (1.0 - p).map(Map::LnHeld)),
+            ProbabilityOrLogit::Logit(l) => (l.log_sigmoid(), (-l).log_sigmoid()),
+        }
+    }
+
+    /// The divergence of one trial from another: infinite where an outcome is possible in this one alone.
     pub(crate) fn kl_to(&self, other: &Self) -> Var<'t, F> {
-        let ((log_p, log_q), (other_p, other_q)) = (self.finite_logs(), other.finite_logs());
-        self.probability() * (log_p - other_p) + self.complement() * (log_q - other_q)
+        if let (ProbabilityOrLogit::Probability(p), ProbabilityOrLogit::Probability(q)) = (*self, *other) {
+            return special::binary_deviance(p, q);
+        }
+        let ((own_one, own_zero), (other_one, other_zero)) = (self.logs(), other.logs());
+        special::deviance_by_log(own_one, other_one) + special::deviance_by_log(own_zero, other_zero)
+    }
+
+    /// The divergence of one trial from a Poisson distribution, given as the rate or by its logarithm.
+    pub(crate) fn kl_to_poisson(&self, rate: RateOrLog<Var<'t, F>>) -> Var<'t, F> {
+        // With the rates of a Poisson distribution for each outcome: λ, and 1 for no event.
+        match (*self, rate) {
+            (ProbabilityOrLogit::Probability(p), RateOrLog::Rate(rate)) => {
+                special::deviance(p, rate) + special::deviance(1.0 - p, p.tape().constant(1.0))
+            }
+            _ => {
+                let (one, zero) = self.logs();
+                special::deviance_by_log(one, rate.log()) + special::deviance_by_log(zero, zero.tape().constant(0.0))
+            }
+        }
     }
 
     pub(crate) fn validate(&self, distribution: &'static str) -> DistributionResult<()> {

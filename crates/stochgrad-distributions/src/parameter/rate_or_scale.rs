@@ -57,6 +57,16 @@ impl<'t, F: Real> RateOrScale<Var<'t, F>> {
         }
     }
 
+    /// The rate of another parameter over the own rate.
+    pub(crate) fn rate_ratio(&self, other: &Self) -> Var<'t, F> {
+        match (*self, *other) {
+            (RateOrScale::Rate(own), RateOrScale::Rate(others)) => others / own,
+            (RateOrScale::Rate(own), RateOrScale::Scale(others)) => (own * others).recip(),
+            (RateOrScale::Scale(own), RateOrScale::Rate(others)) => own * others,
+            (RateOrScale::Scale(own), RateOrScale::Scale(others)) => own / others,
+        }
+    }
+
     /// A value in units of the scale.
     pub(crate) fn standardize(&self, value: Var<'t, F>) -> Var<'t, F> {
         match *self {

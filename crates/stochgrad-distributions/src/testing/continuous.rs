@@ -143,7 +143,8 @@ impl DistributionCheck {
     }
 
     /// The distribution function has the density as its derivative with respect to the value and central differences as
-    /// its derivatives with respect to the parameters; its inverse, where there is one, inverts it.
+    /// its derivatives with respect to the parameters. The survival function and the logarithms are those of the
+    /// distribution function, with its derivatives. The inverses, where there are any, invert them.
     ///
     /// # Panics
     /// Where one of these fails at one of the values, and where the distribution has no distribution function.
@@ -180,7 +181,34 @@ impl DistributionCheck {
             let what = "derivative of the distribution function with respect to the value";
             self.assert_near(what, *gradient, density.exp(), 1e-6);
         }
+        let (survival, log_cdf, log_survival) =
+            (cumulative.survival(value), cumulative.log_cdf(value), cumulative.log_survival(value));
+        for (what, function) in [
+            ("survival function", 1.0 - survival),
+            ("logarithm of the distribution function", log_cdf.exp()),
+            ("logarithm of the survival function", 1.0 - log_survival.exp()),
+        ] {
+            let (found, known) = (function.peek().expect("probabilities"), cdf.peek().expect("probabilities"));
+            for (got, expected) in found.as_slice().iter().zip(known.as_slice()) {
+                self.assert_near(what, *got, *expected, 1e-9);
+            }
+            let slopes = tape.backward_all(function.sum(), &wrt).expect("derivatives of the tails");
+            for (slope, expected) in slopes.iter().zip(&gradients) {
+                for (got, expected) in slope.as_slice().iter().zip(expected.as_slice()) {
+                    self.assert_near(&format!("derivatives of the {what}"), *got, *expected, 1e-6);
+                }
+            }
+        }
         if let Some(quantile) = distribution.capabilities().icdf {
+            let back = quantile.inverse_survival(survival.stop_gradient());
+            for (back, &x) in back.peek().expect("quantiles").as_slice().iter().zip(values) {
+                self.assert_near("inverse of the survival function", *back, x, 1e-6);
+            }
+            let round_trip = cumulative.survival(back).sum();
+            for gradient in tape.backward_all(round_trip, &wrt[..self.parameters.len()]).expect("derivatives") {
+                let what = "derivative of the survival function of its inverse";
+                self.assert_near(what, gradient.item().expect("one number"), 0.0, 1e-6);
+            }
             let probabilities = cdf.stop_gradient();
             let back = quantile.icdf(probabilities);
             for (back, &x) in back.peek().expect("quantiles").as_slice().iter().zip(values) {

@@ -5,7 +5,7 @@
 //! | continuous numbers | [`DistributionCheck::assert_distribution`] | everything below that the distribution offers |
 //! | | [`DistributionCheck::assert_moments`] | total, mean, variance, entropy and mode with a quadrature of the density |
 //! | | [`DistributionCheck::assert_score`] | derivatives of the log-density with central differences |
-//! | | [`DistributionCheck::assert_cdf`] | the distribution function with the density, its inverse with itself |
+//! | | [`DistributionCheck::assert_cdf`] | the distribution function with the density, both tails and their logarithms with it, the inverses with them |
 //! | | [`DistributionCheck::assert_draws`] | 100,000 draws with the moments and the distribution function |
 //! | | [`DistributionCheck::assert_path`] | derivatives along sample paths with those of the quadrature |
 //! | | [`DistributionCheck::assert_weak`] | the weak derivative with that of the quadrature |

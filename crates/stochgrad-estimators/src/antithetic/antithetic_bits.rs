@@ -2,6 +2,7 @@
 
 use stochgrad_distributions::{DistributionResult, Draw};
 use stochgrad_tape::{Tape, Var};
+use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::{Real, Shape};
 
 /// The bits $b = 1[u \ge 1 - p]$ and $\tilde b = 1[1 - u \ge 1 - p]$ for uniform variates $u$ of the draw. The
@@ -16,9 +17,9 @@ pub fn antithetic_bits<'t, F: Real>(
     event: &Shape,
 ) -> DistributionResult<[Var<'t, F>; 2]> {
     if draw.records_noise(tape) {
-        let u = draw.record_uniform(tape, event)?;
-        let zeros = 1.0 - probabilities.stop_gradient();
-        return Ok([u.ge(zeros), (1.0 - u).ge(zeros)]);
+        let p = probabilities.stop_gradient();
+        let noise = |fill: Fill| draw.record_noise(tape, fill, event);
+        return Ok([noise(Fill::Mirrored)?.lt(p), noise(Fill::Uniform)?.lt(p)]);
     }
     // Both bits change where the uniform passes p or 1 − p: three cells.
     let p = draw.parameter(probabilities, event)?;

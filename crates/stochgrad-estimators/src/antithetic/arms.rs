@@ -84,7 +84,7 @@ impl<C: Copula> Method for Arms<C> {
     }
 
     fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Finite(1)).times(self.samples * self.sampling.samples())
+        Profile::unbiased(Order::Finite(1)).times(self.samples).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
@@ -101,7 +101,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        check_samples(context, distribution, self.samples, "Arms")?;
+        check_samples(distribution, self.samples, "Arms").map_err(|source| context.error(source))?;
         let (outer, plate) = context.joint_plate(self.sampling.plate, self.samples)?;
         let tape = context.tape();
         let p = distribution.logits().sigmoid().stop_gradient();
@@ -116,6 +116,8 @@ where
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let mut terms = Terms::default();
         let Some(plate) = context.plate() else { return Ok(terms) };
+        // A graph that records the joint distribution draws the samples itself.
+        check_samples(distribution, self.samples, "Arms").map_err(|source| context.error(source))?;
         let tape = context.tape();
         let boundary = Boundary::split(context, distribution)?;
         let (logits, inside) = (distribution.logits(), boundary.inside.logits());

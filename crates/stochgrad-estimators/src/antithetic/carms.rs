@@ -89,7 +89,7 @@ impl<C: Copula> Method for Carms<C> {
     }
 
     fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Finite(1)).times(self.samples * self.sampling.samples())
+        Profile::unbiased(Order::Finite(1)).times(self.samples).times(self.sampling.samples())
     }
 
     fn sample_plate(&self) -> SamplePlate {
@@ -120,7 +120,7 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        check_samples(context, distribution, self.samples, "Carms")?;
+        check_samples(distribution, self.samples, "Carms").map_err(|source| context.error(source))?;
         check_categories(context, distribution)?;
         let sticks = Decisions::sticks(distribution);
         let (outer, plate) = context.joint_plate(self.sampling.plate, self.samples)?;
@@ -134,6 +134,8 @@ where
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let mut terms = Terms::default();
         let Some(plate) = context.plate() else { return Ok(terms) };
+        // A graph that records the joint distribution draws the samples itself.
+        check_samples(distribution, self.samples, "Carms").map_err(|source| context.error(source))?;
         let (tape, samples) = (context.tape(), self.samples);
         let sticks = Decisions::sticks(distribution);
         let second = self.copula.second_below(samples, sticks.chance.maximum(tape.constant(SMALLEST)));
@@ -151,7 +153,7 @@ where
         for cost in separate_costs(context, plate)? {
             let f = cost.value.plate_to_event(plate);
             let difference = (f.unsqueeze(1) - f.unsqueeze(0)).reshape(one_for_each.clone());
-            let advantage = (weights * difference).sum_axis(1) * (1.0 / (samples * (samples - 1)) as f64);
+            let advantage = (weights * difference).sum_axis(1) * (1.0 / (samples as f64 * (samples - 1) as f64));
             let gradient = (advantage.unsqueeze(-1) * one_hot).sum_axis(0);
             let product = (gradient.stop_gradient() * logs).sum();
             let value = tape.constant(0.0).straight_through(product);

@@ -7,3 +7,4 @@ pub(crate) mod running_means;
 pub(crate) mod running_moments;
 pub(crate) mod sampling;
 pub(crate) mod surrogate_network;
+pub(crate) mod unrolled;

@@ -1,7 +1,7 @@
 //! A small network: the learned control variate of RELAX and LAX, and the learned baseline of NVIL.
 
 use crate::common::learned_parameters::LearnedParameters;
-use stochgrad_tape::{Tape, Var};
+use stochgrad_tape::{Tape, TapeResult, Var};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::random::Key;
 
@@ -20,13 +20,17 @@ const LAYERS: usize = 3;
 impl<'t, F: Real> SurrogateNetwork<'t, F> {
     /// Records the network of a node with inputs of `width` numbers and `hidden` hidden units, and single numbers with
     /// their initial values. The last layer starts at zero, so that the network is 0 before it has learned.
+    ///
+    /// # Errors
+    /// If the weights would exceed the memory limit of the tape.
     pub fn record(
         own: &LearnedParameters,
         tape: &'t Tape<F>,
         node: &str,
         [width, hidden]: [usize; 2],
         singles: &[(&str, f64)],
-    ) -> Self {
+    ) -> TapeResult<Self> {
+        tape.check_memory("a network with hidden units", &[], width.max(1).saturating_mul(hidden))?;
         // The first layer has Glorot's uniform initialisation.
         let mut uniforms = vec![0.0_f64; width * hidden];
         Key::new(0, 0, 0).uniform(0, &mut uniforms);
@@ -42,7 +46,7 @@ impl<'t, F: Real> SurrogateNetwork<'t, F> {
             array("output", &[hidden], &|_| 0.0),
         ];
         arrays.extend(singles.iter().map(|&(what, start)| array(what, &[], &|_| start)));
-        SurrogateNetwork { arrays, width }
+        Ok(SurrogateNetwork { arrays, width })
     }
 
     /// The value of the network for each member.

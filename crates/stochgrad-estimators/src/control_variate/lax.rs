@@ -150,7 +150,7 @@ where
         let tape = context.tape();
         let sizes = [distribution.event_shape().numel(), self.hidden];
         let node = context.address().to_string();
-        let network = SurrogateNetwork::record(&self.own, tape, &node, sizes, &[("scale", 1.0)]);
+        let network = SurrogateNetwork::record(&self.own, tape, &node, sizes, &[("scale", 1.0)])?;
         let scale = network.single(0);
         // The sample twice: detached, and as a function of the parameters.
         let fixed = context.value().stop_gradient();

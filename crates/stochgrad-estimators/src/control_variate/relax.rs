@@ -171,7 +171,7 @@ impl Relax {
         let tape = context.tape();
         let sizes = [copied.event_shape().numel(), self.hidden];
         let singles = [("log temperature", self.temperature.ln()), ("scale", 1.0)];
-        let network = SurrogateNetwork::record(&self.own, tape, &context.address().to_string(), sizes, &singles);
+        let network = SurrogateNetwork::record(&self.own, tape, &context.address().to_string(), sizes, &singles)?;
         let (temperature, scale) = (network.single(0).exp(), network.single(1));
         let soft = draws.perturbed.map(|perturbed| copied.soften(perturbed, temperature));
         let replayed = match self.relaxed_cost {

@@ -42,7 +42,7 @@ use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GradientTerm, GraphResult, Method, MethodSlots, Order, Profile,
     SampleContext, SamplePlate, SampleSet, Terms,
 };
-use stochgrad_tape::{Plate, Tape, Var};
+use stochgrad_tape::{Plate, Tape, TapeResult, Var};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::random::Key;
 
@@ -148,7 +148,8 @@ const HEADS: [usize; 2] = [4, 6];
 const LEVEL: usize = 8;
 
 impl<'t, F: Real> Surrogates<'t, F> {
-    fn record(own: &LearnedParameters, tape: &'t Tape<F>, node: &str, hidden: usize) -> Self {
+    fn record(own: &LearnedParameters, tape: &'t Tape<F>, node: &str, hidden: usize) -> TapeResult<Self> {
+        tape.check_memory("a network with hidden units", &[], hidden.saturating_mul(3))?;
         let array = |what: &str, shape: &[usize], initial: &dyn Fn(usize) -> f64| {
             let name = format!("{node} / {what}");
             let var = own.record(tape, &name, shape, initial);
@@ -176,7 +177,7 @@ impl<'t, F: Real> Surrogates<'t, F> {
             array("level of value", &[], &zero),
             array("level of offset", &[], &zero),
         ];
-        Surrogates { arrays }
+        Ok(Surrogates { arrays })
     }
 
     fn array(&self, at: usize) -> Var<'t, F> {
@@ -220,7 +221,7 @@ where
         let (logits, inside) = (distribution.logits(), boundary.inside.logits());
         let width = logits.shape().numel();
         let key = context.label();
-        let surrogates = Surrogates::record(&self.learner.own, tape, &key, self.hidden);
+        let surrogates = Surrogates::record(&self.learner.own, tape, &key, self.hidden)?;
         let Units { centre, scale } = self.learner.units(tape, &key);
         // Samples along the first event axis, bits along the second one.
         let rows = |value: Var<'t, F>| value.reshape([width]).plate_to_event(plate);

@@ -37,7 +37,7 @@ impl RandomDirections {
 
     pub(crate) fn profile(&self) -> Profile {
         Profile::biased(Bias::Gradient)
-            .evaluations(Count::exactly(1 + 2 * self.count))
+            .evaluations(Count::exactly(self.count.saturating_mul(2).saturating_add(1)))
             .backward_passes(Count::exactly(0), Access::Values)
             .times(self.sampling.samples())
     }

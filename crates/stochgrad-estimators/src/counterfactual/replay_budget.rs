@@ -21,6 +21,7 @@
 //! | cost evaluations | $B$ times the alternatives of an element, besides the sample's own, however many nodes there are |
 //! | requirement on the cost | values |
 
+use crate::common::unrolled::check_unrolled;
 use crate::counterfactual::forwarded::forwarded;
 use crate::counterfactual::perturbation::Perturbation;
 use crate::counterfactual::shared_replays::{Ledger, choose, in_a_row, replaced_elements, sum, total_strengths};
@@ -100,7 +101,7 @@ impl<M: Method> Method for ReplayBudget<M> {
 
     fn profile(&self) -> Profile {
         // A pick evaluates all alternatives of its element.
-        let replays = Count::exactly(1).and(2 * self.picks.count, Size::Coordinates);
+        let replays = Count::exactly(1).and(self.picks.count.saturating_mul(2), Size::Coordinates);
         self.method.profile().evaluations(replays.times(self.sample_plate().samples()))
     }
 
@@ -139,6 +140,9 @@ impl<F: Real> Group<F> for Picks {
         let total = importance.sum();
         // If all importances are 0, no element has an alternative, and any pick will do.
         let chances = importance + (1.0 - total.gt(zero));
+        let instead = "use a smaller budget, or average over samples";
+        check_unrolled("a group of nodes", "picks", self.count, instead)
+            .map_err(|source| context.member(0).error(source))?;
         for pick in 0..self.count {
             let picked = choose(context, 0, &format!("pick {pick}"), chances)?;
             let own = (picked * importance).sum();

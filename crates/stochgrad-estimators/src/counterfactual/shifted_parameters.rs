@@ -1,6 +1,7 @@
 //! Costs at shifted parameters of a node, under the same noise: the common part of finite differences and random
 //! directions.
 
+use crate::common::unrolled::check_unrolled;
 use stochgrad_distributions::{Distribution, DistributionResult, Draw, Family};
 use stochgrad_graph::{CostChange, CostContext, GradientTerm, GraphResult, is_differentiable};
 use stochgrad_tape::{IdMap, Smoothness, Var};
@@ -55,6 +56,8 @@ pub(crate) fn direction_terms<'t, F: Real, D: Family<F>>(
 ) -> GraphResult<Vec<GradientTerm<'t, F>>> {
     let zero = context.tape().constant(0.0);
     let parameters = trained_parameters(distribution);
+    let instead = "use fewer directions, or average over samples with .samples(n)";
+    check_unrolled(distribution.name(), "directions", directions, instead).map_err(|source| context.error(source))?;
     let mut terms = Vec::new();
     for direction in 0..directions {
         let mut steps = Vec::with_capacity(parameters.len());

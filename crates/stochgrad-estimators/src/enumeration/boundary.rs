@@ -7,7 +7,7 @@
 //! method's own terms leave it out.
 
 use crate::common::member_gradients::sum_over_plates;
-use crate::enumeration::local_expectation::{local_terms, states};
+use crate::enumeration::local_expectation::{MOST_STATES, local_terms, states};
 use stochgrad_distributions::{Distribution, Family, Live};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult, is_differentiable};
 use stochgrad_tape::{IdMap, Var};
@@ -32,7 +32,7 @@ impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
     /// is not finite, which is an error.
     ///
     /// # Errors
-    /// Those of the distribution and of the replay.
+    /// Those of the distribution and of the replay. An element on the boundary with more than 4096 states is an error.
     pub fn split(context: &CostContext<'_, 't, F>, distribution: &L) -> GraphResult<Self> {
         let tape = context.tape();
         let bind = |ids: &IdMap| L::Family::store(distribution).bind(tape, ids).map_err(|source| context.error(source));
@@ -46,7 +46,7 @@ impl<'t, F: Real, L: Live<'t, F>> Boundary<'t, F, L> {
         )(context, distribution, &with)?;
         let inside = bind(&ids)?;
         let terms = match (only, distribution.capabilities().finite_support) {
-            (Some(only), Some(support)) => local_terms(context, support, Some(only))?,
+            (Some(only), Some(support)) => local_terms(context, support, MOST_STATES, Some(only))?,
             _ => Vec::new(),
         };
         Ok(Boundary { inside, terms })
@@ -78,7 +78,7 @@ fn flagged<'t, F: Real>(
     if !parameter.inspect()?.as_slice().iter().any(suspect) || !is_differentiable(parameter) {
         return nothing();
     }
-    let states = states(support).map_err(|source| context.error(source))?;
+    let states = states(support, MOST_STATES).map_err(|source| context.error(source))?;
     let mark = tape.len();
     let copy = parameter.stop_gradient();
     let copy = copy.reshape(copy.shape());

@@ -17,8 +17,8 @@
 //! | cost evaluations | $S^D$, multiplied by those of nodes that depend on this one |
 //! | the cost offers | its value only, finite in every state |
 
-use crate::enumeration::constant_support::constant_support;
-use stochgrad_distributions::{DistributionError, DistributionResult, Family, FiniteSupport};
+use crate::enumeration::constant_support::{independent_elements, joint_support};
+use stochgrad_distributions::{DistributionResult, Family, FiniteSupport};
 use stochgrad_graph::{Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SampleSet, Size};
 use stochgrad_tape::{PlateKind, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor, instantiated};
@@ -89,17 +89,6 @@ where
     }
 }
 
-/// The number of joint states of several elements; `None` if it overflows.
-pub(crate) fn joint_states(states: usize, elements: usize) -> Option<usize> {
-    states.checked_pow(u32::try_from(elements).ok()?)
-}
-
-/// The number of independent elements of a value.
-pub(crate) fn independent_elements<'t, F: Real>(distribution: &dyn FiniteSupport<'t, F>) -> usize {
-    let event = distribution.event_shape();
-    event[..event.len().saturating_sub(distribution.element_rank())].iter().product()
-}
-
 /// The joint states of a node, shape `[total, event]`, and their probabilities, of event shape `[total]` on the plates
 /// of the parameters.
 ///
@@ -110,17 +99,9 @@ pub(crate) fn joint_probabilities<'t, F: Real>(
     distribution: &dyn FiniteSupport<'t, F>,
     limit: usize,
 ) -> DistributionResult<(Tensor<F>, Var<'t, F>)> {
-    let support = constant_support(distribution)?;
+    let (support, total) = joint_support(distribution, limit)?;
     let states = support.shape().first().copied().unwrap_or(1);
     let elements = independent_elements(distribution);
-    let Some(total) = joint_states(states, elements).filter(|&total| total <= limit) else {
-        let problem = format!(
-            "{elements} independent elements with {states} states each have {states}^{elements} joint states, and the \
-             limit is {limit}; raise it with .limit(states), make several nodes of the elements, or use another \
-             method, such as ScoreFunction or MeasureValued"
-        );
-        return Err(DistributionError::Unsupported { distribution: distribution.name(), problem });
-    };
     let event = distribution.event_shape();
     tape.check_memory("the joint states of a node", &[], total.saturating_mul(event.numel()))?;
     let each = tape.plate("states", states, PlateKind::Enumerated, &[]);
@@ -149,17 +130,9 @@ fn enumerate_body<'t, F: Real>(
     distribution: &dyn FiniteSupport<'t, F>,
     limit: usize,
 ) -> GraphResult<SampleSet<'t, F>> {
-    let support = constant_support(distribution).map_err(|source| context.error(source))?;
+    let (support, total) = joint_support(distribution, limit).map_err(|source| context.error(source))?;
     let states = support.shape().first().copied().unwrap_or(1);
     let elements = independent_elements(distribution);
-    let Some(total) = joint_states(states, elements).filter(|&total| total <= limit) else {
-        let problem = format!(
-            "enumeration: {elements} independent elements with {states} states each have {states}^{elements} joint \
-             states, and the limit is {limit}; raise it with .limit(states), make several nodes of the elements, or \
-             use another method, such as ScoreFunction or MeasureValued"
-        );
-        return Err(context.error(DistributionError::Unsupported { distribution: distribution.name(), problem }));
-    };
     let tape = context.tape();
     let event = distribution.event_shape();
     tape.check_memory("the joint states of a node", &[], total.saturating_mul(event.numel()))?;

@@ -52,9 +52,19 @@ use stochgrad_tensor::{Real, Tensor, instantiated};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalExpectation {
     sampling: Sampling,
+    limit: usize,
+}
+
+/// The largest number of states of an element that is gone through by default.
+pub(crate) const MOST_STATES: usize = 4096;
+
+impl Default for LocalExpectation {
+    fn default() -> Self {
+        LocalExpectation { sampling: Sampling::default(), limit: MOST_STATES }
+    }
 }
 
 impl LocalExpectation {
@@ -64,6 +74,11 @@ impl LocalExpectation {
     }
 
     sampling_setters! { self => self.sampling; samples, on_plate }
+
+    /// Sets the largest number of states of an element, 4096 by default; a node with more of them is an error.
+    pub fn limit(self, states: usize) -> Self {
+        LocalExpectation { limit: states, ..self }
+    }
 }
 
 impl Method for LocalExpectation {
@@ -96,7 +111,7 @@ where
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        Ok(Terms { gradient_terms: local_terms(context, distribution, None)?, ..Terms::default() })
+        Ok(Terms { gradient_terms: local_terms(context, distribution, self.limit, None)?, ..Terms::default() })
     }
 }
 
@@ -105,24 +120,27 @@ where
 pub(crate) fn local_terms<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn FiniteSupport<'t, F>,
+    limit: usize,
     only: Option<Var<'t, F>>,
 ) -> GraphResult<Vec<GradientTerm<'t, F>>> {
     instantiated!(
         F: for<'t> fn(
             &CostContext<'_, 't, F>,
             &dyn FiniteSupport<'t, F>,
+            usize,
             Option<Var<'t, F>>,
         ) -> GraphResult<Vec<GradientTerm<'t, F>>> = local_terms_body
-    )(context, distribution, only)
+    )(context, distribution, limit, only)
 }
 
 fn local_terms_body<'t, F: Real>(
     context: &CostContext<'_, 't, F>,
     distribution: &dyn FiniteSupport<'t, F>,
+    limit: usize,
     only: Option<Var<'t, F>>,
 ) -> GraphResult<Vec<GradientTerm<'t, F>>> {
     let tape = context.tape();
-    let states = states(distribution).map_err(|source| context.error(source))?;
+    let states = states(distribution, limit).map_err(|source| context.error(source))?;
     // One of two states is the sample, whose cost is known.
     let alternatives: Vec<Var<'t, F>> = match &states[..] {
         [first, second] => vec![tape.constant(add(first, second)) - context.value().stop_gradient()],
@@ -141,9 +159,14 @@ fn local_terms_body<'t, F: Real>(
 }
 
 /// The values in which all elements are in the same state, one for each state.
-pub(crate) fn states<'t, F: Real>(distribution: &dyn FiniteSupport<'t, F>) -> DistributionResult<Vec<Tensor<F>>> {
-    let (support, event) = (constant_support(distribution)?, distribution.event_shape());
+pub(crate) fn states<'t, F: Real>(
+    distribution: &dyn FiniteSupport<'t, F>,
+    limit: usize,
+) -> DistributionResult<Vec<Tensor<F>>> {
+    let (support, event) = (constant_support(distribution, limit)?, distribution.event_shape());
     let states = support.shape().first().copied().unwrap_or(0);
+    let elements = states.saturating_mul(event.numel());
+    distribution.tape()?.check_memory("the states of the elements of a node", &[], elements)?;
     let width = (support.len() / states.max(1)).max(1);
     let state = |number: usize| Tensor::from_fn(event.clone(), |i| support.as_slice()[number * width + i % width]);
     Ok((0..states).map(state).collect())

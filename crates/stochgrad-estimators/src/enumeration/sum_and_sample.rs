@@ -25,6 +25,7 @@
 //! | cost evaluations | $k + m$, and 1 for a shared baseline |
 //! | requirement on the cost | values |
 
+use crate::common::unrolled::check_unrolled;
 use crate::enumeration::distinct_states::{DistinctStates, pick_draw, weighted};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};
 use stochgrad_graph::{
@@ -102,7 +103,9 @@ impl SumAndSample {
             }));
         }
         let refused = |source| context.error(source);
-        let drawn = self.summed + self.sampled;
+        let drawn = self.summed.saturating_add(self.sampled);
+        let instead = "draw fewer, or draw them along a plate with ScoreFunction";
+        check_unrolled(distribution.name(), "states and draws together", drawn, instead).map_err(refused)?;
         let baseline = match self.shared_baseline {
             true => Some(states.draw_rest(&pick_draw(context, drawn)).map_err(refused)?),
             false => None,
@@ -175,7 +178,8 @@ impl Method for SumAndSample {
     }
 
     fn profile(&self) -> Profile {
-        Profile::unbiased(Order::Any).times(self.summed + self.sampled + usize::from(self.shared_baseline))
+        Profile::unbiased(Order::Any)
+            .times(self.summed.saturating_add(self.sampled).saturating_add(usize::from(self.shared_baseline)))
     }
 }
 

@@ -28,6 +28,7 @@
 //! | cost evaluations | $k$ | $k$ |
 //! | requirement on the cost | values | values |
 
+use crate::common::unrolled::check_unrolled;
 use crate::enumeration::distinct_states::{DistinctStates, pick_draw, weighted};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};
 use stochgrad_graph::{
@@ -101,6 +102,9 @@ impl WithoutReplacement {
                 ),
             }));
         }
+        let instead = "draw smaller sets, or several samples with ScoreFunction";
+        check_unrolled(distribution.name(), "states in a set", self.size, instead)
+            .map_err(|source| context.error(source))?;
         // Arrival times are independent of which state arrives. The wait for the next one has the rate of the remaining
         // states.
         let mut rates = vec![states.rest()];

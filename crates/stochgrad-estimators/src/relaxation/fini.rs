@@ -64,8 +64,11 @@ pub struct Fini {
     assume_continuous: bool,
 }
 
+/// The highest degree.
+const HIGHEST: usize = 32;
+
 impl Fini {
-    /// Draws one sample. The gradient is exact for polynomials up to this degree, at least 1. A higher degree lowers
+    /// Draws one sample. The gradient is exact for polynomials up to this degree, from 1 to 32. A higher degree lowers
     /// the bias for smooth costs, and may raise or lower the variance.
     pub fn new(degree: usize) -> Self {
         Fini { degree, sampling: Sampling::default(), assume_continuous: false }
@@ -115,6 +118,13 @@ where
         };
         if self.degree == 0 {
             return Err(unsupported("expected polynomials of degree 1 or more, got 0; try Fini::new(2)".into()));
+        }
+        if self.degree > HIGHEST {
+            return Err(unsupported(format!(
+                "expected polynomials of a degree up to {HIGHEST}, got {}; the coefficients of higher ones are lost to \
+                 rounding",
+                self.degree
+            )));
         }
         distribution.check_states(self.degree).map_err(|source| context.error(source))?;
         let set = self.sampling.draw(context, distribution)?;

@@ -59,7 +59,7 @@ impl Temperature {
     /// The current step.
     pub fn step(&self) -> u64 {
         match self.slot().values()[..] {
-            [low, high] => low as u64 + high as u64 * PART,
+            [low, high] => (low as u64).saturating_add((high as u64).saturating_mul(PART)),
             _ => 0,
         }
     }
@@ -184,6 +184,9 @@ mod tests {
             }
             assert_eq!(temperature.step(), step + 1);
         }
+        // A state from a file may hold any numbers.
+        temperature.slot().write(&[-1.0, 1e300]);
+        assert_eq!(temperature.step(), u64::MAX);
         temperature.set_step(1);
         assert_abs_diff_eq!(temperature.current(), 0.5_f64.powf(0.1), epsilon = 1e-15);
     }

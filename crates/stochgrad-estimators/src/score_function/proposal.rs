@@ -1,9 +1,13 @@
 //! Proposals: the distributions that importance sampling draws from.
 
-use crate::enumeration::enumerate::{element_values, independent_elements};
+use crate::enumeration::constant_support::independent_elements;
+use crate::enumeration::enumerate::element_values;
 use stochgrad_distributions::{Distribution, DistributionError, DistributionResult, Family, Tempered};
 use stochgrad_tape::{IdMap, PlateKind, Tape};
 use stochgrad_tensor::{Real, instantiated};
+
+/// The largest number of states of an element at which a proposal is compared with the distribution.
+const MOST_STATES: u128 = 1 << 24;
 
 /// The part of a proposal that does not depend on the distribution.
 pub trait ProposalKind: Clone + Send + Sync + 'static {
@@ -157,6 +161,13 @@ fn check_support_body<'t, F: Real>(
         (None, None) => Ok(()),
         (Some(finite), _) => {
             let problem = |error: DistributionError| error.to_string();
+            let states = finite.states().map_err(problem)?;
+            if states > MOST_STATES {
+                return Err(format!(
+                    "expected a proposal for a distribution with at most {MOST_STATES} states of an element, at \
+                     each of which the two are compared, got {states}; use another method"
+                ));
+            }
             let support = finite.element_support().map_err(problem)?;
             let states = support.shape().first().copied().unwrap_or(1);
             let elements = independent_elements(finite);

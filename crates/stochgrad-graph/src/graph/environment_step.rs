@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_distributions::{DistributionError, Draw};
 use stochgrad_tape::{Id, Op, PlateSet, Primitive, PrimitiveInputs, Smoothness, TapeError, Var};
-use stochgrad_tensor::{Real, Shape, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor, machine_memory};
 
 /// One step as an operation. Its result has one row for each member: next state, observation, reward and done.
 pub(crate) struct Step<F> {
@@ -57,9 +57,10 @@ impl<F: Real> Primitive<F> for Step<F> {
         let [state, action, noise @ ..] = &operands[..] else {
             return Err(format!("expected a state and an action, got {} values", operands.len()));
         };
-        let width = state.size + self.observed + 2;
-        let members = inputs.plates.numel();
-        let mut packed = vec![F::NAN; members * width];
+        let width = state.size.saturating_add(self.observed).saturating_add(2);
+        let shape: Shape = inputs.plates.iter().copied().chain([width]).collect();
+        let elements = shape.check_memory::<F>(machine_memory()).map_err(|error| error.to_string())?;
+        let mut packed = vec![F::NAN; elements];
         let mut member = vec![0; plates];
         for row in packed.chunks_mut(width) {
             let (next_state, rest) = row.split_at_mut(state.size);
@@ -84,7 +85,6 @@ impl<F: Real> Primitive<F> for Step<F> {
                 *index = 0;
             }
         }
-        let shape: Shape = inputs.plates.iter().copied().chain([width]).collect();
         Tensor::new(packed, shape).map_err(|error| error.to_string())
     }
 
@@ -193,7 +193,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let plates = PlateSet::from(state.plates()).union(&action.plates());
         let mut inputs = vec![state, action];
         if environment.noise > 0 {
-            let draw = Draw::new(tape, self.noise(), address.key().purpose("environment"), plates.into());
+            let draw = Draw::new(tape, self.noise(), address.key().purpose("environment"), plates.clone().into());
             let noise =
                 draw.record_uniform(tape, &Shape::from([environment.noise])).map_err(|source| match source {
                     DistributionError::Tape(error) => GraphError::Tape(error),
@@ -202,6 +202,8 @@ impl<'t, F: Real> Graph<'t, F> {
             inputs.push(noise);
         }
         let observed = environment.observation.as_ref().map_or(0, Shape::numel);
+        let width = state.shape().numel().saturating_add(observed).saturating_add(2);
+        tape.check_memory("a step of an environment", &plates, width)?;
         let step = Step { name: format!("environment \"{address}\""), function: environment.step.clone(), observed };
         let transition = tape.located(at, || {
             let packed = tape.custom(Arc::new(step), &inputs);

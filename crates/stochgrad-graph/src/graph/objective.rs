@@ -48,7 +48,8 @@ impl<'t, F: Real> Graph<'t, F> {
         }
         let earlier = self.state().costs.iter().position(|cost| cost.name == name);
         // The steps of a loop have one cost together.
-        let continues = self.state_mut().scan.as_mut().is_some_and(|log| log.continues(name));
+        let mut continues = false;
+        self.state_mut().scans.iter_mut().for_each(|log| continues |= log.continues(name));
         if let Some(known) = earlier.filter(|_| !continues).map(|cost| self.state().costs[cost].at) {
             return Err(GraphError::Duplicate { what: "cost", name: name.into(), before: known, at });
         }

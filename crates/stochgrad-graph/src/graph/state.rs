@@ -29,7 +29,7 @@ pub(crate) struct State<'t, F: Real> {
     /// The log-probabilities of all draws, while the joint distribution is recorded.
     pub(crate) log_probs: Vec<Var<'t, F>>,
     /// The loop that is being recorded.
-    pub(crate) scan: Option<ScanLog<'t, F>>,
+    pub(crate) scans: Vec<ScanLog<'t, F>>,
 }
 
 impl<F: Real> State<'_, F> {
@@ -47,7 +47,7 @@ impl<F: Real> State<'_, F> {
             used: Vec::new(),
             addresses: HashMap::new(),
             log_probs: Vec::new(),
-            scan: None,
+            scans: Vec::new(),
         }
     }
 

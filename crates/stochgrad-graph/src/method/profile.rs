@@ -3,9 +3,9 @@
 
 use crate::guarantee::{Bias, Guarantee, Path, validity};
 use std::fmt;
-use stochgrad_distributions::{Distribution, FiniteSupport, Order};
+use stochgrad_distributions::{Distribution, FiniteSupport, Order, Parameter};
 use stochgrad_tape::Degree;
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, Shape};
 
 /// The properties of a gradient method: its bias and order, how often it evaluates the costs, and what it needs of
 /// them.
@@ -248,11 +248,11 @@ impl Extent {
     /// The extent of a value of a distribution.
     pub fn of<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Self {
         let event = distribution.event_shape();
-        let elements = event[..event.len().saturating_sub(distribution.element_rank())].iter().product();
-        let coordinates =
-            distribution.parameters().iter().map(|parameter| parameter.var.shape().numel().max(elements)).sum();
-        let support = distribution.capabilities().finite_support.map(FiniteSupport::element_support);
-        let states = support.and_then(Result::ok).and_then(|states| states.shape().first().copied());
+        let elements = Shape::from(&event[..event.len().saturating_sub(distribution.element_rank())]).numel();
+        let each = |parameter: &Parameter<'t, F>| parameter.var.shape().numel().max(elements);
+        let coordinates = distribution.parameters().iter().map(each).fold(0, usize::saturating_add);
+        let states = distribution.capabilities().finite_support.map(FiniteSupport::states);
+        let states = states.and_then(Result::ok).map(|states| usize::try_from(states).unwrap_or(usize::MAX));
         Extent { elements, coordinates, states }
     }
 }

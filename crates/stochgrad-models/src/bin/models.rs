@@ -3,10 +3,11 @@
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use stochgrad_models::{Survey, Tally, Verdict, catalogue, print, write_atomically};
+use stochgrad_models::{Survey, Tally, Verdict, catalogue, print};
 
 /// Compare gradient methods with an exact reference on random models with discrete draws.
 ///
@@ -131,7 +132,10 @@ fn write(path: &Path, survey: &Survey, next: u64, tally: &Tally) -> Result<(), S
     let state =
         json!({ "seed": survey.seed, "max_outcomes": survey.max_outcomes, "next": next, "tally": tally.to_json() });
     let text = serde_json::to_string_pretty(&state).map_err(|error| error.to_string())?;
-    write_atomically(path, &text).map_err(|error| format!("{}: {error}", path.display()))
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    stochgrad::nn::write_atomically(path, |file| file.write_all(text.as_bytes())).map_err(|error| error.to_string())
 }
 
 fn read(path: &Path, survey: &Survey) -> Result<(u64, Tally), String> {

@@ -8,7 +8,7 @@ mod writer;
 use crate::choose::pick;
 use crate::generate::writer::Writer;
 use crate::model::{Cost, Model};
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Limits of the number of joint values of all draws. Each model draws one of them.
@@ -25,7 +25,7 @@ pub fn generator(seed: u64, number: u64) -> ChaCha8Rng {
 }
 
 /// Generates a random model.
-pub fn generate(rng: &mut ChaCha8Rng) -> Model {
+pub fn generate(rng: &mut dyn Rng) -> Model {
     let most = MOST_ASSIGNMENTS[pick(rng, &ASSIGNMENT_WEIGHTS)];
     let mut writer = Writer { rng, model: Model::default(), nodes: Vec::new(), most };
     writer.plates();

@@ -2,12 +2,11 @@
 
 use crate::choose::pick;
 use crate::model::{Data, Model, Parameter, Plate, PlateKind, PlateSet};
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
+use rand::{Rng, RngExt};
 
 /// A model that is being generated.
 pub(crate) struct Writer<'r> {
-    pub(crate) rng: &'r mut ChaCha8Rng,
+    pub(crate) rng: &'r mut dyn Rng,
     pub(crate) model: Model,
     /// The plates of the nodes generated so far.
     pub(crate) nodes: Vec<PlateSet>,

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 use crate::error::{NnError, NnResult};
-pub(crate) use atomic::write_atomically;
+pub use atomic::{remove_unfinished, write_atomically};
 pub use value::CheckpointTensor;
 
 /// Named tensors and strings, saved atomically and read back bit for bit.
@@ -190,7 +190,8 @@ impl Checkpoint {
     ///
     /// The content is written to a temporary file in the same folder, flushed to the disk, and renamed to `path`. After
     /// an interruption or on a full disk, an existing file is unchanged. The next save to `path` removes the temporary
-    /// file of a killed process. Two processes must not save to the same path at the same time.
+    /// file of a killed process. [`write_atomically`] states what happens to links and permissions, and when several
+    /// processes save at the same time.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Shuffled minibatches that can be resumed at any step.
 
 use rand_chacha::rand_core::Rng;
+use stochgrad_tensor::machine_memory;
 use stochgrad_tensor::random::Key;
 
 use crate::error::{NnError, NnResult};
@@ -41,7 +42,8 @@ impl Minibatches {
     ///
     /// # Errors
     ///
-    /// [`NnError::InvalidArgument`] if `examples` or `batch` is 0.
+    /// [`NnError::InvalidArgument`] if `examples` or `batch` is 0, or if there are more examples than the memory of the
+    /// machine can list.
     pub fn new(examples: usize, batch: usize, seed: u64) -> NnResult<Self> {
         if examples == 0 {
             return Err(NnError::argument(
@@ -49,6 +51,15 @@ impl Minibatches {
                 "at least 1",
                 "0",
                 "check that the data set was loaded and the split left examples",
+            ));
+        }
+        let most = machine_memory() / size_of::<usize>();
+        if examples > most {
+            return Err(NnError::argument(
+                "`examples` of `Minibatches::new`",
+                format!("at most {most}, since an epoch lists them all in memory"),
+                examples.to_string(),
+                "pass the number of examples of the data set",
             ));
         }
         if batch == 0 {
@@ -109,7 +120,7 @@ impl Minibatches {
         let per_epoch = minibatches.batches_per_epoch();
         let first = step / per_epoch as u64;
         let skipped = (step % per_epoch as u64) as usize;
-        (first..)
+        std::iter::successors(Some(first), |number| number.checked_add(1))
             .flat_map(move |number| {
                 let epoch = minibatches.epoch(number);
                 (0..per_epoch).filter_map(move |i| epoch.batch(i).map(<[usize]>::to_vec))
@@ -228,6 +239,17 @@ mod tests {
         let expected = [11, 10, 9, 8, 6, 5, 3, 1, 7, 0, 4, 2];
         let epoch = Minibatches::new(12, 5, 7).unwrap().epoch(3);
         assert!(epoch.iter().flatten().eq(&expected));
+    }
+
+    #[test]
+    fn extreme_numbers_are_errors_or_have_an_end() {
+        for examples in [1 << 40, usize::MAX] {
+            let error = Minibatches::new(examples, 4, 9).unwrap_err().to_string();
+            assert!(error.contains(&examples.to_string()) && error.contains("memory"), "{error}");
+        }
+        let all = Minibatches::new(3, usize::MAX, 9).unwrap();
+        assert_eq!((all.batches_per_epoch(), all.epoch(u64::MAX).len()), (1, 1));
+        assert_eq!(all.steps_from(u64::MAX).count(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use stochgrad_graph::{GraphResult, Seed};
 use stochgrad_tape::{TapeError, Var};
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, Shape, machine_memory};
 
 use crate::error::{NnError, NnResult};
 use crate::initialization::Initialization;
@@ -53,7 +53,7 @@ impl Linear {
         initialization: Initialization,
         seed: Seed,
     ) -> NnResult<Self> {
-        if inputs == 0 || outputs == 0 || inputs.checked_mul(outputs).is_none() {
+        if inputs == 0 || outputs == 0 || Shape::from([inputs, outputs]).check_memory::<F>(machine_memory()).is_err() {
             return Err(NnError::argument(
                 "`inputs` and `outputs` of `Linear::new`",
                 "at least one of each, and a number of weights that fits in memory",

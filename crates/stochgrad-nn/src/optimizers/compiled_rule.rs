@@ -70,7 +70,9 @@ impl<F: Real> CompiledRule<F> {
         }
         program.run(Default::default())?;
         values.clear();
-        values.extend((0..*count).map(|output| program.output(output).as_slice()[0]));
+        for output in 0..*count {
+            values.push(program.output(output)?.as_slice()[0]);
+        }
         Ok(())
     }
 
@@ -100,7 +102,7 @@ impl<F: Real> CompiledRule<F> {
         let program = &mut self.by_shape[at].1;
         if let Some(compiled) = &self.coefficients {
             for number in 0..compiled.count {
-                program.set(number, compiled.program.output(number))?;
+                program.set(number, compiled.program.output(number)?)?;
             }
         }
         let first = coefficients.len();
@@ -110,9 +112,9 @@ impl<F: Real> CompiledRule<F> {
             program.set(first + 2 + number, slot)?;
         }
         program.run(Default::default())?;
-        parameter.make_mut().copy_from_slice(program.output(0).as_slice());
+        parameter.make_mut().copy_from_slice(program.output(0)?.as_slice());
         for (number, slot) in slots.iter_mut().enumerate() {
-            slot.make_mut().copy_from_slice(program.output(1 + number).as_slice());
+            slot.make_mut().copy_from_slice(program.output(1 + number)?.as_slice());
         }
         Ok(())
     }

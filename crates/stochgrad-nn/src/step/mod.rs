@@ -34,7 +34,8 @@ use watch::Model;
 ///
 /// The closure is called once for each of these purposes and for each set of input shapes, such as that of the last
 /// minibatch of an epoch. The recording is compiled, and the program is kept and runs from then on. The results are, bit
-/// for bit, those of a new recording at each step.
+/// for bit, those of a new recording at each step. Of many programs, those that ran last are kept; see
+/// [`keep_programs`](Self::keep_programs).
 ///
 /// Two things can go wrong with a recording that is repeated, and a step detects both:
 ///
@@ -84,6 +85,10 @@ pub struct Step<'m, F: Real> {
     model: Box<Model<'m, F>>,
     threads: usize,
     prepared: Vec<Prepared<F>>,
+    /// The number of programs that are kept.
+    kept: usize,
+    /// The number of calls so far.
+    calls: u64,
     /// For steps that are recorded.
     workspace: Workspace<F>,
     last: Last<F>,
@@ -94,6 +99,9 @@ pub struct Step<'m, F: Real> {
     /// The state of a checkpoint, as long as the methods to which it belongs are not known.
     recalled: Option<TrainingState>,
 }
+
+/// The number of programs that a step keeps by default.
+const KEPT: usize = 32;
 
 /// The place of the gradients of the last step.
 enum Last<F: Real> {
@@ -110,6 +118,8 @@ impl<'m, F: Real> Step<'m, F> {
             model: Box::new(model),
             threads: 1,
             prepared: Vec::new(),
+            kept: KEPT,
+            calls: 0,
             workspace: Workspace::new(),
             last: Last::Nowhere,
             host_code: None,
@@ -121,6 +131,32 @@ impl<'m, F: Real> Step<'m, F> {
     /// Sets the number of threads that kernels may use. The results do not depend on it.
     pub fn threads(self, threads: usize) -> Self {
         Step { threads, prepared: Vec::new(), workspace: Workspace::with_threads(threads), ..self }
+    }
+
+    /// Sets how many programs are kept, at least 1 and 32 by default. Each purpose and each set of input shapes has a
+    /// program of its own, with the memory for its values. Beyond this number, the program that has not run for the
+    /// longest time is dropped, and its model is recorded again when it is next needed. Two programs stay: the first
+    /// training program, whose gradient methods hold the state that [`remember`](Self::remember) stores, and that of
+    /// the [last gradients](Self::gradients).
+    ///
+    /// ```
+    /// use stochgrad_graph::Seed;
+    /// use stochgrad_nn::{Inputs, Parameters, Record, Step};
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let mut step = Step::new(|record: &Record<'_, '_, f64>| {
+    ///     record.output("sum", record.input("x")?.sum())
+    /// })
+    /// .keep_programs(2);
+    /// for length in 1..100 {
+    ///     let inputs = Inputs::new().value("x", Tensor::ones([length]));
+    ///     let outputs = step.predict(&Parameters::new(), &inputs, Seed::new(7))?;
+    ///     assert_eq!(outputs.get("sum")?.item()?, length as f64);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keep_programs(self, programs: usize) -> Self {
+        Step { kept: programs.max(1), ..self }
     }
 
     /// The gradients of the costs, with the noise of a seed and step. They may be changed before an optimiser uses
@@ -295,7 +331,7 @@ impl<'m, F: Real> Step<'m, F> {
         let number = self.prepare(mode, parameters, inputs, seed)?;
         let mut values = None;
         if self.run_program(number, parameters, inputs, seed) {
-            let found = self.prepared[number].program.as_ref().map(Compiled::values).unwrap_or_default();
+            let found = self.prepared[number].program.as_ref().map(Compiled::values).transpose()?.unwrap_or_default();
             // The recording finds the operation that produced a cost that is not finite.
             let is_usable = |value: &Tensor<F>| mode == Mode::Predict || value.as_slice().iter().all(|x| x.is_finite());
             values = found.iter().all(|(_, value)| is_usable(value)).then_some(found);
@@ -340,6 +376,8 @@ impl<'m, F: Real> Step<'m, F> {
     ) -> GraphResult<usize> {
         let model = recorder(&*self.model, parameters, inputs, mode);
         if let Some(number) = self.prepared.iter().position(|prepared| prepared.fits(mode, inputs)) {
+            self.calls += 1;
+            self.prepared[number].last_use = self.calls;
             let Prepared { watch, program, .. } = &self.prepared[number];
             if program.is_some() && watch.is_due() {
                 watch.check(seed, self.threads, &model)?;
@@ -361,7 +399,7 @@ impl<'m, F: Real> Step<'m, F> {
                 self.recalled = None;
             }
         }
-        let (prepared, reason) = Prepared::new(&graph, mode, parameters, inputs)?;
+        let (mut prepared, reason) = Prepared::new(&graph, mode, parameters, inputs)?;
         match reason {
             None => {
                 let next = Seed { step: seed.step.wrapping_add(1), ..seed };
@@ -374,8 +412,29 @@ impl<'m, F: Real> Step<'m, F> {
                 self.host_code = Some(reason);
             }
         }
-        self.prepared.push(prepared);
-        Ok(self.prepared.len() - 1)
+        self.calls += 1;
+        prepared.last_use = self.calls;
+        match self.dispensable() {
+            Some(number) => {
+                self.prepared[number] = prepared;
+                Ok(number)
+            }
+            None => {
+                self.prepared.push(prepared);
+                Ok(self.prepared.len() - 1)
+            }
+        }
+    }
+
+    /// The number of the program that a new one replaces; `None` as long as there is room.
+    fn dispensable(&self) -> Option<usize> {
+        if self.prepared.len() < self.kept {
+            return None;
+        }
+        let first = self.prepared.iter().position(Prepared::is_for_training);
+        let last = if let Last::Compiled(number) = self.last { Some(number) } else { None };
+        let others = self.prepared.iter().enumerate().filter(|(number, _)| ![first, last].contains(&Some(*number)));
+        others.min_by_key(|(_, prepared)| prepared.last_use).map(|(number, _)| number)
     }
 }
 

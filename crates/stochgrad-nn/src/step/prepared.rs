@@ -16,6 +16,8 @@ pub(super) struct Prepared<F: Real> {
     pub(super) watch: Watch<F>,
     /// `None` if host code takes part in the recording, so that every step is recorded.
     pub(super) program: Option<Compiled<F>>,
+    /// The number of the call that used it last.
+    pub(super) last_use: u64,
     /// The gradient methods of its nodes.
     pub(super) methods: Vec<NodeMethod>,
 }
@@ -62,7 +64,10 @@ impl<F: Real> Prepared<F> {
                 value(name, parameters, inputs)?;
             }
         }
-        Ok((Self { mode, signature: inputs.signature(), watch, program, methods: graph.methods() }, reason))
+        Ok((
+            Self { mode, signature: inputs.signature(), watch, program, last_use: 0, methods: graph.methods() },
+            reason,
+        ))
     }
 
     /// Whether this has gradients.
@@ -118,11 +123,16 @@ impl<F: Real> Compiled<F> {
     }
 
     /// The values of the last run, by name; none for a program of gradients.
-    pub(super) fn values(&self) -> Vec<(String, Tensor<F>)> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the program.
+    pub(super) fn values(&self) -> GraphResult<Vec<(String, Tensor<F>)>> {
         match self {
-            Self::Gradients { .. } => Vec::new(),
+            Self::Gradients { .. } => Ok(Vec::new()),
             Self::Values { graph, names, .. } => {
-                names.iter().enumerate().map(|(index, name)| (name.clone(), graph.value(index).clone())).collect()
+                let value = |(index, name): (usize, &String)| Ok((name.clone(), graph.value(index)?.clone()));
+                names.iter().enumerate().map(value).collect()
             }
         }
     }

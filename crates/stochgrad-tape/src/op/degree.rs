@@ -125,11 +125,12 @@ impl Op {
                 | Map::MinScalar(_)
                 | Map::Clamp(..)
                 | Map::Within(..)
+                | Map::Outside(..)
                 | Map::IsNan => function(),
             },
             Op::Zip(zip) => match zip {
                 Zip::Add | Zip::Sub | Zip::SubUnguarded => linear(),
-                Zip::Mul => product(),
+                Zip::Mul | Zip::MulBit | Zip::MulCount | Zip::ChanceOfBit => product(),
                 Zip::Div => linear_beside(1, of(0)),
                 Zip::Pow
                 | Zip::Maximum

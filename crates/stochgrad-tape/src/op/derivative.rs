@@ -9,6 +9,7 @@ use crate::error::TapeError;
 use crate::op::broadcast::{full, restored, unbroadcast};
 use crate::op::contraction::{dot_over_rule, dot_rule};
 use crate::op::linalg::{cholesky_rule, triangular_solve_rule};
+use crate::op::special::derivatives::order_too_high;
 use crate::op::{Axes, Op, PlateReduction};
 use crate::plate::{Plates, merge};
 use crate::tape::Tape;
@@ -64,7 +65,10 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::LeakyRelu(slope) => g * x.map(Map::LeakyStep(slope)),
         Map::Erf => g * (-x.square()).exp() * std::f64::consts::FRAC_2_SQRT_PI,
         Map::Lgamma => g * x.digamma(),
-        Map::Polygamma(order) => g * x.polygamma(order + 1),
+        Map::Polygamma(order) => match order.checked_add(1) {
+            Some(next) => g * x.polygamma(next),
+            None => return order_too_high(y),
+        },
         Map::MaxScalar(c) => g * share(x, x.tape.filled(Shape::scalar(), F::from_f64(c))),
         Map::MinScalar(c) => g * share(x.tape.filled(Shape::scalar(), F::from_f64(c)), x),
         Map::Clamp(low, high) => g * x.map(Map::Within(low, high)),
@@ -75,6 +79,7 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         | Map::Step
         | Map::LeakyStep(_)
         | Map::Within(..)
+        | Map::Outside(..)
         | Map::IsNan
         | Map::OnesLike
         | Map::ZerosLike => return None,
@@ -112,7 +117,16 @@ impl<F: Real> Tape<F> {
                 match zip {
                     Zip::Add => smallvec![want(0, &|| down(g, x)), want(1, &|| down(g, y))],
                     Zip::Sub | Zip::SubUnguarded => smallvec![want(0, &|| down(g, x)), want(1, &|| down(-g, y))],
-                    Zip::Mul => smallvec![want(0, &|| down(g * y, x)), want(1, &|| down(g * x, y))],
+                    Zip::Mul | Zip::MulBit | Zip::MulCount => {
+                        smallvec![want(0, &|| down(g * y, x)), want(1, &|| down(g * x, y))]
+                    }
+                    Zip::ChanceOfBit => {
+                        let twice_less_one = |v: Var<'t, F>| v + v - 1.0;
+                        smallvec![
+                            want(0, &|| down(g * twice_less_one(y), x)),
+                            want(1, &|| down(g * twice_less_one(x), y))
+                        ]
+                    }
                     Zip::Div => smallvec![want(0, &|| down(g / y, x)), want(1, &|| down(-(g * output / y), y))],
                     Zip::Pow => {
                         let log = || {
@@ -309,7 +323,7 @@ impl<F: Real> Tape<F> {
             }
             Op::Custom(number) => {
                 let primitive = self.inner.borrow().primitives[number as usize].clone();
-                let adjoints = primitive.gradient(&inputs, output, full(g, output));
+                let adjoints = primitive.wanted_gradient(&inputs, output, full(g, output), wanted);
                 let summed = adjoints.into_iter().zip(&inputs).map(|(adjoint, &input)| {
                     let adjoint = adjoint?;
                     let mut joint = adjoint.plates();

@@ -19,7 +19,7 @@ pub mod special;
 pub use degree::Degree;
 pub use smoothness::Smoothness;
 
-use crate::noise_source::{Fill, NoiseScheme};
+use crate::noise_source::NoiseScheme;
 use crate::plate::{Plate, Plates};
 use crate::sets::SiteId;
 use smallvec::SmallVec;
@@ -28,6 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use stochgrad_tensor::Shape;
 use stochgrad_tensor::map::Map;
+use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
 

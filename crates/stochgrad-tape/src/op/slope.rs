@@ -69,6 +69,7 @@ impl Op {
                 | Map::RdivScalar(_)
                 | Map::PowScalar(_)
                 | Map::Within(..)
+                | Map::Outside(..)
                 | Map::IsNan
                 | Map::OnesLike
                 | Map::ZerosLike => Slope::Any,
@@ -76,6 +77,9 @@ impl Op {
             Op::Zip(zip) => match zip {
                 Zip::Add | Zip::Sub | Zip::SubUnguarded | Zip::Maximum | Zip::Minimum | Zip::Hold => Slope::Finite,
                 Zip::Mul
+                | Zip::MulBit
+                | Zip::MulCount
+                | Zip::ChanceOfBit
                 | Zip::Div
                 | Zip::Pow
                 | Zip::Greater
@@ -197,6 +201,9 @@ impl Op {
                 | Zip::Sub
                 | Zip::SubUnguarded
                 | Zip::Mul
+                | Zip::MulBit
+                | Zip::MulCount
+                | Zip::ChanceOfBit
                 | Zip::Div
                 | Zip::Pow
                 | Zip::Maximum

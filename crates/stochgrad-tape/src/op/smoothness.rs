@@ -46,6 +46,7 @@ impl Op {
                 | Map::Step
                 | Map::LeakyStep(_)
                 | Map::Within(..)
+                | Map::Outside(..)
                 | Map::IsNan => Jump,
                 Map::OnesLike | Map::ZerosLike => Constant,
                 Map::Neg
@@ -86,6 +87,10 @@ impl Op {
                 | Zip::Share => Jump,
                 Zip::Keep => Constant,
                 Zip::Hold if input == 1 => Constant,
+                // Samples of bits and relaxed bits never leave [0, 1].
+                Zip::MulBit | Zip::ChanceOfBit => Smooth,
+                Zip::MulCount if input == 0 => Jump,
+                Zip::MulCount => Smooth,
                 Zip::Add | Zip::Sub | Zip::SubUnguarded | Zip::Mul | Zip::Div | Zip::Pow | Zip::Weigh | Zip::Hold => {
                     Smooth
                 }

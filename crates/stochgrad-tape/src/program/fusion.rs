@@ -5,7 +5,6 @@ use super::pairs::{Argument, Pairs};
 use super::recording::Recording;
 use crate::id::Id;
 use crate::node::Node;
-use crate::noise_source::Fill;
 use crate::op::{Op, PlateReduction};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -76,7 +75,7 @@ impl<F: Real> Fused<F> {
             for tensor in &mut partials {
                 results.partials.push(tensor.make_mut());
             }
-            self.chain.run(scratch, &inputs, &keys, results);
+            self.chain.run(scratch, &inputs, &keys, &mut results);
         }
         partials.drain(..).for_each(|partial| pool.recycle(partial));
         for (written, value) in self.outputs.iter().zip(outputs.drain(..)) {
@@ -95,8 +94,8 @@ impl<F: Real> Fused<F> {
 
 impl<F: Real> std::fmt::Debug for Fused<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ids = |written: &[Written]| written.iter().map(|written| written.to.0).collect::<Vec<_>>();
-        let inputs: Vec<u32> = self.inputs.iter().map(|id| id.0).collect();
+        let ids = |written: &[Written]| written.iter().map(|written| written.to.position).collect::<Vec<_>>();
+        let inputs: Vec<u32> = self.inputs.iter().map(|id| id.position).collect();
         write!(
             f,
             "fused: {:?} = {} passes over {inputs:?}; {:?} by rows",
@@ -144,7 +143,7 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
             continue;
         }
         let to = if kept {
-            outputs.push(Written { to: Id(member as u32), shape: node.value.shape().clone(), factor: None });
+            outputs.push(Written { to: recording.inner.id(member), shape: node.value.shape().clone(), factor: None });
             Place::Output(outputs.len() as u16 - 1)
         } else {
             Place::Register(maker.register())
@@ -165,7 +164,7 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
                 let key = maker.addresses.len() as u16;
                 maker.addresses.push(*address);
                 let start = recording.consecutive_noise(member).unwrap_or(0);
-                Step::Noise { normal: *fill == Fill::Normal, key, start, to }
+                Step::Noise { fill: *fill, key, start, to }
             }
             (None, other) => unreachable!("{other} is not element-wise"),
         });
@@ -197,7 +196,7 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
             _ => None,
         };
         rows.push(RowReduction { op, of: maker.source(recording.operands(reduction)[0]) });
-        written.push(Written { to: Id(reduction as u32), shape: node.value.shape().clone(), factor });
+        written.push(Written { to: recording.inner.id(reduction), shape: node.value.shape().clone(), factor });
     }
     let chain = Chain::new(&group.shape, &maker.operands, steps, rows, group.row, maker.registers);
     Fused { chain, inputs: maker.inputs, addresses: maker.addresses, outputs, reductions: written }
@@ -241,7 +240,8 @@ impl<F: Real> Maker<'_, '_, F> {
             None => {
                 self.operands.push(self.recording.view(value, &self.group.plates, self.group.event_rank));
                 let first = self.inputs.len() as u16;
-                self.inputs.extend(self.recording.owners(value).into_iter().map(|owner| Id(owner as u32)));
+                self.inputs
+                    .extend(self.recording.owners(value).into_iter().map(|owner| self.recording.inner.id(owner)));
                 Source::Input(first)
             }
         };

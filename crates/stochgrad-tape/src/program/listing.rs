@@ -132,7 +132,7 @@ impl<F: Real> Listing<'_, F> {
     /// All values, each after its operands.
     pub fn values(&self) -> impl Iterator<Item = ListedValue<'_, F>> {
         let listed = self.needed.iter().enumerate().filter(|(_, needed)| **needed);
-        listed.map(|(index, _)| self.value(Id(index as u32)))
+        listed.map(|(index, _)| self.value(self.inner.id(index)))
     }
 
     /// The value at a position.

@@ -8,6 +8,8 @@
 //! * values that do not depend on inputs, noise or slots become constants;
 //! * values that are equal by construction are computed once;
 //! * consecutive element-wise functions become one pass over memory, including the reductions of rows that follow;
+//! * values of blocks that were recorded with [`Tape::recompute`](crate::Tape::recompute) are computed again for
+//!   derivatives instead of kept;
 //! * buffers go back to the pool after their last use, so nothing is allocated from the second run on.
 //!
 //! The results of a run are bit for bit those of a new recording.
@@ -16,6 +18,7 @@ mod fusion;
 mod group;
 pub(crate) mod listing;
 mod pairs;
+mod recomputation;
 mod recording;
 mod schedule;
 
@@ -55,7 +58,7 @@ use stochgrad_tensor::{Pool, Real, Shape, Tensor, instantiated};
 /// let mut program = tape.compile(&[x], &[y, dy])?;
 /// program.set(0, &Tensor::from([0.5, 0.0]))?;
 /// program.run(Default::default())?;
-/// assert!((program.output(1).as_slice()[0] - 1.0_f64.sin()).abs() < 1e-12);
+/// assert!((program.output(1)?.as_slice()[0] - 1.0_f64.sin()).abs() < 1e-12);
 /// # Ok(())
 /// # }
 /// ```
@@ -109,10 +112,14 @@ impl<F: Real> Program<F> {
 
     /// The shape of an input, plate axes first.
     ///
-    /// # Panics
+    /// # Errors
     /// If there is no such input.
-    pub fn input_shape(&self, input: usize) -> &Shape {
-        &self.inputs[input].shape
+    #[track_caller]
+    pub fn input_shape(&self, input: usize) -> TapeResult<&Shape> {
+        match self.inputs.get(input) {
+            Some(found) => Ok(&found.shape),
+            None => Err(self.no_input(input, Location::caller())),
+        }
     }
 
     /// Sets the value of an input for the next run. The buffer is shared until then.
@@ -122,11 +129,10 @@ impl<F: Real> Program<F> {
     #[track_caller]
     pub fn set(&mut self, input: usize, value: &Tensor<F>) -> TapeResult<()> {
         let at = Location::caller();
-        let known = self.inputs.len();
-        let Some(input) = self.inputs.get_mut(input) else {
-            let message = format!("input {input} of a program: expected a number below {known}, the number of inputs");
-            return Err(TapeError::Other { message, at });
-        };
+        if input >= self.inputs.len() {
+            return Err(self.no_input(input, at));
+        }
+        let input = &mut self.inputs[input];
         if input.shape != *value.shape() {
             let message = format!(
                 "an input of a program, recorded at {}: expected shape {}, got {}; compile another program for another \
@@ -170,12 +176,28 @@ impl<F: Real> Program<F> {
         }
     }
 
-    /// The value of an output in the last run.
+    /// The value of an output in the last run. Before the first run, every output is the scalar 0.
     ///
-    /// # Panics
-    /// If there is no such output. Before the first run, every output is the scalar 0.
-    pub fn output(&self, output: usize) -> &Tensor<F> {
-        &self.results[output]
+    /// # Errors
+    /// If there is no such output.
+    #[track_caller]
+    pub fn output(&self, output: usize) -> TapeResult<&Tensor<F>> {
+        let at = Location::caller();
+        self.results.get(output).ok_or_else(|| self.no_output(output, at))
+    }
+
+    #[cold]
+    fn no_input(&self, input: usize, at: &'static Location<'static>) -> TapeError {
+        let known = self.inputs.len();
+        let message = format!("input {input} of a program: expected a number below {known}, the number of inputs");
+        TapeError::Other { message, at }
+    }
+
+    #[cold]
+    fn no_output(&self, output: usize, at: &'static Location<'static>) -> TapeError {
+        let known = self.results.len();
+        let message = format!("output {output} of a program: expected a number below {known}, the number of outputs");
+        TapeError::Other { message, at }
     }
 
     /// Requires these outputs to be finite: a run that produces a NaN or an infinity in one of them is an error, which
@@ -190,7 +212,7 @@ impl<F: Real> Program<F> {
     /// let x = tape.parameter(2.0);
     /// let y = x.ln() + 1.0;
     /// let mut program = tape.compile(&[x], &[y])?;
-    /// program.require_finite(0..1);
+    /// program.require_finite(0..1)?;
     /// program.set(0, &Tensor::scalar(-2.0))?;
     /// let error = program.run(Default::default()).unwrap_err().to_string();
     /// assert!(error.contains("NaN first appears in Ln"), "{error}");
@@ -198,11 +220,15 @@ impl<F: Real> Program<F> {
     /// # }
     /// ```
     ///
-    /// # Panics
+    /// # Errors
     /// If there are no such outputs.
-    pub fn require_finite(&mut self, outputs: Range<usize>) {
-        assert!(outputs.end <= self.outputs.len(), "there are {} outputs, not {}", self.outputs.len(), outputs.end);
+    #[track_caller]
+    pub fn require_finite(&mut self, outputs: Range<usize>) -> TapeResult<()> {
+        if outputs.end > self.outputs.len() {
+            return Err(self.no_output(outputs.end - 1, Location::caller()));
+        }
         self.finite = outputs;
+        Ok(())
     }
 
     /// Whether the squares of the outputs that are required to be finite were also finite in the last run.
@@ -364,6 +390,7 @@ fn origin<F: Real>(slots: &Inner<F>, seed: NoiseSeed, output: Id, position: usiz
             plates: node.plates.clone(),
             ancestors: SetId::EMPTY,
             location: node.location,
+            stamp: node.stamp,
             rule_of: node.rule_of,
             trains: node.trains,
         });
@@ -385,15 +412,15 @@ impl<F: Real> std::fmt::Debug for Program<F> {
         for instruction in &self.instructions {
             match &instruction.work {
                 Work::Evaluate { op, inputs, to, .. } => {
-                    let inputs: Vec<u32> = inputs.iter().map(|id| id.0).collect();
-                    writeln!(f, "  %{} = {op}{inputs:?}", to.0)?;
+                    let inputs: Vec<u32> = inputs.iter().map(|id| id.position).collect();
+                    writeln!(f, "  %{} = {op}{inputs:?}", to.position)?;
                 }
                 Work::Fused(fused) => writeln!(f, "  {fused:?}")?,
                 Work::Check { requirement, value, .. } => {
-                    writeln!(f, "  check %{}: {:?}", value.0, requirement.condition)?
+                    writeln!(f, "  check %{}: {:?}", value.position, requirement.condition)?
                 }
             }
         }
-        write!(f, "  outputs {:?}", self.outputs.iter().map(|id| id.0).collect::<Vec<_>>())
+        write!(f, "  outputs {:?}", self.outputs.iter().map(|id| id.position).collect::<Vec<_>>())
     }
 }

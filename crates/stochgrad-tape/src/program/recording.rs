@@ -30,9 +30,10 @@ pub(super) struct Recording<'a, F: Real> {
     pub(super) required: Vec<(usize, usize)>,
 }
 
-/// A hash of an operation without its arguments, and of its operands.
-fn hash(op: &Op, operands: &[usize]) -> u64 {
+/// A hash of an operation without its arguments, of its operands, and of the recomputation that it belongs to.
+fn hash(op: &Op, operands: &[usize], recomputation: u32) -> u64 {
     let mut hasher = DefaultHasher::new();
+    recomputation.hash(&mut hasher);
     std::mem::discriminant(op).hash(&mut hasher);
     match op {
         Op::Map(map) => std::mem::discriminant(map).hash(&mut hasher),
@@ -64,7 +65,7 @@ impl<'a, F: Real> Recording<'a, F> {
         recording.find_equals();
         recording.find_needed(outputs);
         recording.find_required();
-        let required = recording.required.iter().map(|&(_, value)| Id(value as u32));
+        let required = recording.required.iter().map(|&(_, value)| inner.id(value));
         let kept: Vec<Id> = outputs.iter().copied().chain(required).collect();
         recording.find_needed(&kept);
         recording.find_in_place(&kept);
@@ -184,7 +185,8 @@ impl<'a, F: Real> Recording<'a, F> {
                 continue;
             }
             let operands = self.operands(value);
-            let alike = known.entry(hash(&self.node(value).op, &operands)).or_default();
+            let key = hash(&self.node(value).op, &operands, self.recomputation(value));
+            let alike = known.entry(key).or_default();
             match alike.iter().find(|&&other| self.repeats(value, &operands, other as usize)) {
                 Some(&other) => self.root[value] = other,
                 None => alike.push(value as u32),
@@ -197,7 +199,14 @@ impl<'a, F: Real> Recording<'a, F> {
         let (op, known) = (&self.node(value).op, &self.node(other).op);
         // The numbers 0 and -0 are equal, but operations with them are not.
         let same_numbers = || !matches!(op, Op::Map(_) | Op::Zip(_)) || format!("{op:?}") == format!("{known:?}");
-        op == known && self.operands(other)[..] == *operands && same_numbers()
+        let same_pass = self.recomputation(value) == self.recomputation(other);
+        same_pass && op == known && self.operands(other)[..] == *operands && same_numbers()
+    }
+
+    /// The number of the recomputation that a value belongs to, 0 for none. A recomputed value equals the one that it
+    /// repeats, but must not be replaced by it, which would then be kept.
+    fn recomputation(&self, value: usize) -> u32 {
+        self.inner.recomputations.get(value).copied().unwrap_or(0)
     }
 
     /// The operand that a value equals bit for bit.
@@ -270,7 +279,7 @@ impl<'a, F: Real> Recording<'a, F> {
 
     /// The first read of a value that varies by host code.
     pub(super) fn first_peek(&self) -> Option<&HostRead> {
-        let varies = |id: Id| id == Id::POISON || self.varies.get(id.index()).is_none_or(|&varies| varies);
+        let varies = |id: Id| self.inner.node(id).is_none() || self.varies[id.index()];
         self.inner.peeks.iter().find(|peek| varies(peek.id))
     }
 

@@ -2,6 +2,7 @@
 
 use super::fusion::fuse;
 use super::group::{Group, row_reduction};
+use super::recomputation::{Recomputed, recomputed};
 use super::recording::Recording;
 use super::{Input, Instruction, Program, Work};
 use crate::error::{TapeError, TapeResult};
@@ -190,6 +191,9 @@ fn plan<F: Real>(
     outputs: &[Id],
     at: &'static Location<'static>,
 ) -> TapeResult<Program<F>> {
+    if let Some(Recomputed { tape, inputs, outputs }) = recomputed(tape, inputs, outputs) {
+        return plan(&tape, &inputs, &outputs, at);
+    }
     let inner = tape.inner.borrow();
     for input in inputs {
         if !matches!(inner.nodes[input.index()].op, Op::Leaf { .. }) {
@@ -217,7 +221,7 @@ fn plan<F: Real>(
     planner.close_all();
     let Planner { mut groups, group_of, order, .. } = planner;
 
-    let outputs: Vec<Id> = outputs.iter().map(|id| Id(recording.root[id.index()])).collect();
+    let outputs: Vec<Id> = outputs.iter().map(|id| inner.id(recording.root[id.index()] as usize)).collect();
     let mut is_output = vec![false; count];
     outputs.iter().for_each(|id| is_output[id.index()] = true);
     let mut stays = is_output.clone();
@@ -236,7 +240,7 @@ fn plan<F: Real>(
     let mut instructions: Vec<Instruction<F>> = Vec::new();
     let mut last_use: HashMap<usize, usize> = HashMap::new();
     let mut checks = Checks::new(&recording);
-    checks.add(&mut instructions, &mut last_use, |value| !recording.is_computed(value));
+    checks.add_given(&mut instructions, &mut last_use);
     for planned in &order {
         let position = instructions.len();
         let work = match planned {
@@ -246,10 +250,10 @@ fn plan<F: Real>(
                     last_use.insert(operand, position);
                 });
                 last_use.insert(*value, position);
-                let inputs: Inputs = operands.iter().map(|&operand| Id(operand as u32)).collect();
+                let inputs: Inputs = operands.iter().map(|&operand| inner.id(operand)).collect();
                 let op = recording.node(*value).op.clone();
                 let held = tape.holds(&op, &inputs).is_ok();
-                Work::Evaluate { op, inputs, to: Id(*value as u32), held }
+                Work::Evaluate { op, inputs, to: inner.id(*value), held }
             }
             Planned::Group(group) => {
                 let group = &groups[*group];
@@ -264,16 +268,23 @@ fn plan<F: Real>(
             }
         };
         instructions.push(Instruction { work, spent: SmallVec::new() });
-        checks.add(&mut instructions, &mut last_use, |value| match planned {
-            Planned::Evaluate(computed) => *computed == value,
-            Planned::Group(group) => group_of[value] == Some(*group as u32),
-        });
+        match planned {
+            Planned::Evaluate(value) => checks.add(&mut instructions, &mut last_use, *value),
+            Planned::Group(group) => {
+                let Group { members, reductions, .. } = &groups[*group];
+                for value in members.iter().copied().chain(reductions.iter().map(|&(value, _)| value)) {
+                    if group_of[value] == Some(*group as u32) {
+                        checks.add(&mut instructions, &mut last_use, value);
+                    }
+                }
+            }
+        }
     }
     for (&value, &position) in &last_use {
         let stays = is_output[value] || !recording.is_computed(value);
         let in_register = group_of[value].is_some() && !kept[value] && recording.is_elementwise(value);
         if !stays && !in_register {
-            instructions[position].spent.push(Id(value as u32));
+            instructions[position].spent.push(inner.id(value));
         }
     }
     instructions.iter_mut().for_each(|instruction| instruction.spent.sort_unstable());
@@ -354,31 +365,35 @@ fn compute_again<F: Real>(
 /// The checks of required values that are not among the instructions yet.
 struct Checks<'a, 'r, F: Real> {
     recording: &'a Recording<'r, F>,
-    open: Vec<(usize, usize)>,
+    /// The requirements on each value, by their numbers.
+    open: HashMap<usize, SmallVec<[usize; 2]>>,
 }
 
 impl<'a, 'r, F: Real> Checks<'a, 'r, F> {
     fn new(recording: &'a Recording<'r, F>) -> Self {
-        Checks { recording, open: recording.required.clone() }
+        let mut open: HashMap<usize, SmallVec<[usize; 2]>> = HashMap::new();
+        for &(number, value) in &recording.required {
+            open.entry(value).or_default().push(number);
+        }
+        Checks { recording, open }
     }
 
-    /// Adds the checks of the values that have just been computed, while they are in the cache.
-    fn add(
-        &mut self,
-        instructions: &mut Vec<Instruction<F>>,
-        last_use: &mut HashMap<usize, usize>,
-        is_computed: impl Fn(usize) -> bool,
-    ) {
-        let recording = self.recording;
-        self.open.retain(|&(number, value)| {
-            if is_computed(value) {
-                last_use.insert(value, instructions.len());
-                let requirement = recording.inner.requirements[number].requirement;
-                let work = Work::Check { requirement, number, value: Id(value as u32) };
-                instructions.push(Instruction { work, spent: SmallVec::new() });
-            }
-            !is_computed(value)
-        });
+    /// Adds the checks of the values that the program does not compute.
+    fn add_given(&mut self, instructions: &mut Vec<Instruction<F>>, last_use: &mut HashMap<usize, usize>) {
+        let required = self.recording.required.iter().map(|&(_, value)| value);
+        for value in required.filter(|&value| !self.recording.is_computed(value)) {
+            self.add(instructions, last_use, value);
+        }
+    }
+
+    /// Adds the checks of a value that has just been computed, while it is in the cache.
+    fn add(&mut self, instructions: &mut Vec<Instruction<F>>, last_use: &mut HashMap<usize, usize>, value: usize) {
+        for number in self.open.remove(&value).unwrap_or_default() {
+            last_use.insert(value, instructions.len());
+            let requirement = self.recording.inner.requirements[number].requirement;
+            let work = Work::Check { requirement, number, value: self.recording.inner.id(value) };
+            instructions.push(Instruction { work, spent: SmallVec::new() });
+        }
     }
 }
 
@@ -395,7 +410,7 @@ fn check_peeks<F: Real>(recording: &Recording<'_, F>, at: &'static Location<'sta
 /// A tape with the positions of the recording and the values of its constants.
 fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>) -> Tape<F> {
     let slots = Tape::with_threads(tape.threads());
-    let rooted = |value| recording.operands(value).iter().map(|&operand| Id(operand as u32)).collect();
+    let rooted = |value| recording.operands(value).iter().map(|&operand| inner.id(operand)).collect();
     {
         let new = &mut *slots.inner.borrow_mut();
         new.plates = inner.plates.clone();
@@ -427,6 +442,7 @@ fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>
                 plates: node.plates.clone(),
                 ancestors: SetId::EMPTY,
                 location: node.location,
+                stamp: node.stamp,
                 rule_of: node.rule_of,
                 trains: node.trains,
             });

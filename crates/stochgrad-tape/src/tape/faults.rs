@@ -33,19 +33,19 @@ impl<F: Real> Tape<F> {
     /// If the tape has no such position.
     #[track_caller]
     pub fn var(&self, id: Id) -> TapeResult<Var<'_, F>> {
-        if id.index() < self.len() {
+        if self.inner.borrow().node(id).is_some() {
             Ok(Var { tape: self, id })
         } else {
-            Err(TapeError::Foreign { what: format!("position {}", id.0), at: Location::caller() })
+            Err(TapeError::Foreign { what: format!("position {}", id.position), at: Location::caller() })
         }
     }
 
     /// The positions of variables. All of them must belong to this tape.
     pub(crate) fn own(&self, vars: &[Var<'_, F>], at: &'static Location<'static>) -> TapeResult<Inputs> {
-        let len = self.len();
+        let inner = self.inner.borrow();
         vars.iter()
             .map(|var| {
-                let known = var.is_poisoned() || var.id.index() < len;
+                let known = var.is_poisoned() || inner.node(var.id).is_some();
                 if std::ptr::eq(var.tape, self) && known {
                     Ok(var.id)
                 } else {

@@ -90,6 +90,28 @@ impl<F: Real> Tape<F> {
         self.push(Op::Leaf { trainable }, Inputs::new(), value, pooled, plates, at)
     }
 
+    /// A constant whose element at flat (row-major) position `i` is `element(i)`. Unlike a constant that is made of a
+    /// tensor, it is subject to the [memory limit](Tape::set_memory_limit): use it where a number from outside decides
+    /// the shape.
+    ///
+    /// ```
+    /// use stochgrad_tape::Tape;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// assert_eq!(tape.constant_from_fn([3], |i| i as f64).peek()?.as_slice(), &[0.0, 1.0, 2.0]);
+    /// assert!(tape.constant_from_fn([1 << 40, 1 << 40], |_| 0.0).peek().is_err());
+    /// # Ok::<(), stochgrad_tape::TapeError>(())
+    /// ```
+    #[track_caller]
+    pub fn constant_from_fn(&self, shape: impl Into<Shape>, element: impl FnMut(usize) -> F) -> Var<'_, F> {
+        let shape = shape.into();
+        let elements = shape.checked_numel().unwrap_or(usize::MAX);
+        match self.check_memory(&format!("a constant of shape {shape}"), &[], elements) {
+            Ok(()) => self.constant(Tensor::from_fn(shape, element)),
+            Err(error) => self.fail(error),
+        }
+    }
+
     /// A constant with the same value everywhere, in a buffer of the pool.
     #[track_caller]
     pub(crate) fn filled(&self, shape: Shape, number: F) -> Var<'_, F> {

@@ -25,8 +25,10 @@ use crate::sets::{SetId, SetTable, SiteId};
 use crate::slot::Slot;
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use stochgrad_tensor::{Pool, Real, Tensor};
 
 /// A record of operations, which are evaluated as they are recorded.
@@ -56,6 +58,11 @@ pub(crate) struct Inner<F: Real> {
     pub(crate) peeks: Vec<HostRead>,
     /// What values are required to be.
     pub(crate) requirements: Vec<Required>,
+    /// The ranges of operations that compiled programs compute again for derivatives.
+    pub(crate) recomputed: Vec<Range<usize>>,
+    /// The number of the recomputation that each operation belongs to, 0 for none. Shorter than the list of nodes, or
+    /// empty, if no later operation is a recomputation.
+    pub(crate) recomputations: Vec<u32>,
     pub(crate) sites: u32,
     /// The sites whose sampled values pass no gradient.
     pub(crate) closed: HashSet<SiteId>,
@@ -66,6 +73,8 @@ pub(crate) struct Inner<F: Real> {
     /// Replaces values that were freed before their node.
     pub(crate) placeholder: Tensor<F>,
     pub(crate) generation: u32,
+    /// The stamp of the values that are recorded from now on. It changes whenever values are removed.
+    pub(crate) stamp: u32,
     pub(crate) memory: Memory,
     /// Whether a graph was started on this tape.
     pub(crate) begun: bool,
@@ -82,6 +91,28 @@ pub(crate) struct Scratch {
     pub(crate) created: Vec<u32>,
 }
 
+/// The number of tapes that were made in this process.
+static TAPES: AtomicU32 = AtomicU32::new(0);
+
+/// A stamp that no value has for a long time before and after. 0 is the stamp of removed values.
+fn next_stamp(stamp: u32) -> u32 {
+    stamp.wrapping_add(1).max(1)
+}
+
+impl<F: Real> Inner<F> {
+    /// The node of a value of this tape that was not removed.
+    #[inline]
+    pub(crate) fn node(&self, id: Id) -> Option<&Node<F>> {
+        self.nodes.get(id.index()).filter(|node| node.stamp == id.stamp)
+    }
+
+    /// The handle to the value at a position that is in use.
+    #[inline]
+    pub(crate) fn id(&self, position: usize) -> Id {
+        self.nodes[position].id(position)
+    }
+}
+
 impl<F: Real> Default for Tape<F> {
     fn default() -> Self {
         Self::new()
@@ -93,7 +124,7 @@ impl<F: Real> std::fmt::Debug for Tape<F> {
         let inner = self.inner.borrow();
         writeln!(f, "Tape<{}> with {} operations", F::NAME, inner.nodes.len())?;
         for (index, node) in inner.nodes.iter().enumerate() {
-            let inputs: Vec<u32> = node.inputs.iter().map(|id| id.0).collect();
+            let inputs: Vec<u32> = node.inputs.iter().map(|id| id.position).collect();
             writeln!(f, "  %{index} = {}{inputs:?} : {}", node.op, node.value.shape())?;
         }
         Ok(())
@@ -113,9 +144,9 @@ impl<F: Real> Tape<F> {
 
     fn with_pool(pool: Pool<F>) -> Self {
         let placeholder = Tensor::scalar(F::ZERO);
-        // The generations of different tapes start at different numbers, so that each tape recognises its own plates.
-        let address = placeholder.as_slice().as_ptr() as usize as u64;
-        let generation = (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+        // The generations of different tapes start at different numbers, so that each tape recognises its own plates
+        // and values.
+        let generation = TAPES.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9);
         let inner = Inner {
             nodes: Vec::new(),
             plates: Vec::new(),
@@ -129,6 +160,8 @@ impl<F: Real> Tape<F> {
             noise: None,
             peeks: Vec::new(),
             requirements: Vec::new(),
+            recomputed: Vec::new(),
+            recomputations: Vec::new(),
             sites: 0,
             closed: HashSet::new(),
             located: None,
@@ -136,6 +169,7 @@ impl<F: Real> Tape<F> {
             rule_of: Id::POISON,
             placeholder,
             generation,
+            stamp: next_stamp(generation),
             memory: Memory::new(),
             begun: false,
         };
@@ -177,6 +211,7 @@ impl<F: Real> Tape<F> {
         inner.noise = None;
         inner.peeks.clear();
         inner.requirements.clear();
+        inner.recomputed.clear();
         inner.sites = 0;
         inner.closed.clear();
         inner.located = None;
@@ -185,11 +220,16 @@ impl<F: Real> Tape<F> {
     }
 
     /// Removes all operations after the first `len`, for instance those of a surrogate that has been differentiated.
-    /// Variables that point to them must not be used any more. Using them is an error, as for variables of another
-    /// tape.
+    /// Using variables or positions of these operations afterwards is an error, as for those of another tape, even if
+    /// other operations were recorded in their place. [`Var::shape`](crate::Var::shape) and the other properties that
+    /// are not a `Result` are then those of a poisoned variable.
     pub fn truncate(&self, len: usize) {
         let inner = &mut *self.inner.borrow_mut();
+        if inner.nodes.len() > len {
+            inner.stamp = next_stamp(inner.stamp);
+        }
         inner.requirements.retain(|required| required.id.index() < len);
+        inner.recomputed.retain(|range| range.end <= len);
         while inner.nodes.len() > len {
             if let Some(node) = inner.nodes.pop() {
                 inner.memory.live -= node.own_bytes();

@@ -63,7 +63,9 @@ impl<F: Real> Tape<F> {
         }
         let location = inner.located.unwrap_or(location);
         let rule_of = inner.rule_of;
-        let mut node = Node { op, inputs, value, pooled, owns, plates, ancestors, location, rule_of, trains: false };
+        let stamp = inner.stamp;
+        let trains = false;
+        let mut node = Node { op, inputs, value, pooled, owns, plates, ancestors, location, stamp, rule_of, trains };
         let reaches = |(input, id): (usize, &Id)| inner.nodes[id.index()].trains && inner.passes_gradient(&node, input);
         node.trains = match node.op {
             Op::Leaf { trainable } => trainable,
@@ -76,11 +78,11 @@ impl<F: Real> Tape<F> {
             scratch.created.push(index);
             if slot.is_some() {
                 inner.nodes[index as usize] = node;
-                return Id(index);
+                return Id { position: index, stamp };
             }
         }
         inner.nodes.push(node);
-        Id(inner.nodes.len() as u32 - 1)
+        Id { position: inner.nodes.len() as u32 - 1, stamp }
     }
 
     /// Records an operation and evaluates it. If the operands are unsuitable, it records the error and returns the
@@ -95,8 +97,11 @@ impl<F: Real> Tape<F> {
         if inputs.contains(&Id::POISON) {
             return Id::POISON;
         }
-        let len = self.len();
-        if inputs.iter().any(|id| id.index() >= len) {
+        let known = {
+            let inner = self.inner.borrow();
+            inputs.iter().all(|&id| inner.node(id).is_some())
+        };
+        if !known {
             return self.fail(TapeError::Foreign { what: "a variable".into(), at: location }).id;
         }
         if let Err(error) = self.check_room(&op, inputs, location) {
@@ -140,13 +145,13 @@ impl<F: Real> Tape<F> {
     /// How a recorded value depends on one of its inputs, custom primitives included.
     pub fn smoothness(&self, var: Var<'_, F>, input: usize) -> Smoothness {
         let inner = self.inner.borrow();
-        inner.nodes.get(var.id.index()).map_or(Smoothness::Constant, |node| inner.smoothness(node, input))
+        inner.node(var.id).map_or(Smoothness::Constant, |node| inner.smoothness(node, input))
     }
 
     /// The name of the operation that computed a value. For a custom primitive, it is [`Primitive::name`].
     pub fn operation_name(&self, var: Var<'_, F>) -> Option<String> {
         let inner = self.inner.borrow();
-        Some(match &inner.nodes.get(var.id.index())?.op {
+        Some(match &inner.node(var.id)?.op {
             Op::Custom(number) => inner.primitives[*number as usize].name().into(),
             Op::Draw { sampler, .. } => inner.samplers[*sampler as usize].name().into(),
             op => op.to_string(),

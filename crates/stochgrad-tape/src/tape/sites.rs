@@ -43,6 +43,11 @@ impl<F: Real> Tape<F> {
         }
     }
 
+    /// Whether gradients stop at the sampled value of a site; see [`set_closed`](Self::set_closed).
+    pub fn is_closed(&self, site: SiteId) -> bool {
+        self.inner.borrow().closed.contains(&site)
+    }
+
     /// The words of a set of sites. Bit `i` of word `w` represents site `64 w + i`.
     pub fn set_words(&self, set: SetId) -> Vec<u64> {
         self.inner.borrow().sets.words(set).to_vec()

@@ -126,7 +126,8 @@ impl<'t, F: Real> Var<'t, F> {
     }
 
     /// Draws categories by inversion. The last event axis of this value holds the probabilities of the categories, or
-    /// positive multiples of them. `uniforms` holds a uniform value for each draw, and has the shape of the result.
+    /// positive multiples of them. `uniforms` holds a uniform value for each draw, and has the shape of the result; a
+    /// negative one is the distance to 1, as in folded noise.
     #[track_caller]
     pub fn categories(self, uniforms: Self) -> Self {
         self.apply_with(Op::Categories, &[uniforms])

@@ -39,8 +39,8 @@ impl<F: Real> Copy for Var<'_, F> {}
 impl<F: Real> std::fmt::Debug for Var<'_, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.peek() {
-            Ok(value) => write!(f, "%{} = {value:?}", self.id.0),
-            Err(error) => write!(f, "%{} ({error})", self.id.0),
+            Ok(value) => write!(f, "%{} = {value:?}", self.id.position),
+            Err(error) => write!(f, "%{} ({error})", self.id.position),
         }
     }
 }
@@ -64,35 +64,35 @@ impl<'t, F: Real> Var<'t, F> {
     /// The event shape; empty for a poisoned variable.
     pub fn shape(self) -> Shape {
         let inner = self.tape.inner.borrow();
-        inner.nodes.get(self.id.index()).map(|node| node.event()).unwrap_or_default()
+        inner.node(self.id).map(|node| node.event()).unwrap_or_default()
     }
 
     /// The plates that the value carries.
     pub fn plates(self) -> Plates {
         let inner = self.tape.inner.borrow();
-        inner.nodes.get(self.id.index()).map(|node| node.plates.clone()).unwrap_or_default()
+        inner.node(self.id).map(|node| node.plates.clone()).unwrap_or_default()
     }
 
     /// The operation; `None` for a poisoned variable.
     pub fn op(self) -> Option<Op> {
-        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.op.clone())
+        self.tape.inner.borrow().node(self.id).map(|node| node.op.clone())
     }
 
     /// The operands.
     pub fn inputs(self) -> Vec<Self> {
         let inner = self.tape.inner.borrow();
-        let ids = inner.nodes.get(self.id.index()).map(|node| node.inputs.clone()).unwrap_or_default();
+        let ids = inner.node(self.id).map(|node| node.inputs.clone()).unwrap_or_default();
         ids.iter().map(|&id| Var { tape: self.tape, id }).collect()
     }
 
     /// The stochastic sites that the value depends on.
     pub fn ancestors(self) -> SetId {
-        self.tape.inner.borrow().nodes.get(self.id.index()).map_or(SetId::EMPTY, |node| node.ancestors)
+        self.tape.inner.borrow().node(self.id).map_or(SetId::EMPTY, |node| node.ancestors)
     }
 
     /// The line of the user's source that recorded it.
     pub fn location(self) -> Option<&'static Location<'static>> {
-        self.tape.inner.borrow().nodes.get(self.id.index()).map(|node| node.location)
+        self.tape.inner.borrow().node(self.id).map(|node| node.location)
     }
 
     /// The value, plate axes first, for host code that branches on it.
@@ -158,7 +158,7 @@ impl<'t, F: Real> Var<'t, F> {
     pub fn inspect(self) -> TapeResult<Tensor<F>> {
         self.tape.check()?;
         let inner = self.tape.inner.borrow();
-        match inner.nodes.get(self.id.index()) {
+        match inner.node(self.id) {
             Some(node) => Ok(node.value.clone()),
             None => Err(TapeError::Foreign { what: "a variable".into(), at: Location::caller() }),
         }

@@ -3,11 +3,11 @@
 use crate::products;
 use std::collections::HashMap;
 use stochgrad_tape::{
-    DrawKey, Fill, Id, ListedValue, Listing, NoiseSeed, Op, Plate, PlateReduction, PrimitiveInputs, ValueOrigin,
+    DrawKey, Id, ListedValue, Listing, NoiseSeed, Op, Plate, PlateReduction, PrimitiveInputs, ValueOrigin,
     draw_elements,
 };
 use stochgrad_tensor::map::map_slice;
-use stochgrad_tensor::random::Key;
+use stochgrad_tensor::random::{Fill, Key};
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::sampling_scheme::arrange;
 use stochgrad_tensor::zip::zip;
@@ -302,7 +302,7 @@ fn evaluate(
                 x.iter().map(|x| build(listed, |members, event| x.at(members, event))).collect();
             let parameters: Vec<&[f64]> = parameters.iter().map(|parameter| &parameter.elements[..]).collect();
             let key = DrawKey::new(seed.seed, seed.step, *address);
-            draw_elements(&Pool::new(), &**sampler, &key, &layout, &parameters, &mut drawn.elements);
+            draw_elements(&Pool::new(), &**sampler, &key, &layout, &parameters, &mut drawn.elements).expect("a draw");
             drawn
         }
         Op::Noise { fill, address, scheme, .. } => {
@@ -311,10 +311,7 @@ fn evaluate(
                 let key = Key::new(seed.seed, seed.step, address);
                 let element = |element| {
                     let mut out = [0.0];
-                    match fill {
-                        Fill::Uniform => key.uniform(layout.index(element), &mut out),
-                        Fill::Normal => key.normal(layout.index(element), &mut out),
-                    }
+                    key.fill(fill, layout.index(element), &mut out);
                     out[0]
                 };
                 (0..layout.len()).map(element).collect()
@@ -325,15 +322,15 @@ fn evaluate(
                 Some(joint) => {
                     let members = size(&joint.plate);
                     let at = listed.plates.iter().position(|plate| *plate == joint.plate).expect("the plate");
-                    let mirrors = joint.scheme.is_mirroring();
-                    let base = if mirrors { *fill } else { Fill::Uniform };
+                    let mirrors = joint.scheme.is_mirroring() && *fill == Fill::Normal;
+                    let base = if mirrors { Fill::Normal } else { Fill::Folded };
                     let base = fills(*address, base, Some((joint.plate, joint.scheme.numbers(members))));
                     let choices = joint.scheme.choices(members);
                     let choices = fills(joint.strata, Fill::Uniform, Some((joint.plate, choices)));
                     let sizes = [&listed.shape[..at], &listed.shape[at + 1..]].map(|axes| axes.iter().product());
-                    let (normal, elements) = (*fill == Fill::Normal, listed.event().iter().product());
+                    let elements = listed.event().iter().product();
                     let sizes = [sizes[0], members, sizes[1]];
-                    arrange(joint.scheme, normal, sizes, elements, [&base, &choices], &mut noise.elements);
+                    arrange(joint.scheme, *fill, sizes, elements, [&base, &choices], &mut noise.elements);
                 }
             }
             noise

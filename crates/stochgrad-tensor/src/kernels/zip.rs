@@ -20,6 +20,14 @@ pub enum Zip {
     SubUnguarded,
     /// a · b
     Mul,
+    /// a · b for a in [0, 1], else −∞: the part of the log-probability of a bit a that depends on it, given log-odds b.
+    /// The derivatives are those of the product.
+    MulBit,
+    /// a · b for a count a = 0, 1, …, else −∞. The derivatives are those of the product.
+    MulCount,
+    /// a · b + (1 − a) · (1 − b) for a in [0, 1], else 0: the probability of a bit a that is 1 with probability b. The
+    /// derivatives are those of the sum.
+    ChanceOfBit,
     /// a / b
     Div,
     /// a^b
@@ -120,6 +128,22 @@ fn zip_body<const FMA: bool, F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_,
         Zip::Sub => pairs(a, b, out, |a, b| a - b),
         Zip::SubUnguarded => pairs(a, b, out, |a, b| unguarded(a - b)),
         Zip::Mul => pairs(a, b, out, |a, b| a * b),
+        Zip::MulBit => {
+            let (impossible, one) = (F::from_f64(f64::NEG_INFINITY), F::ONE);
+            pairs(a, b, out, |a, b| if (a < F::ZERO) | (a > one) { impossible } else { a * b });
+        }
+        Zip::MulCount => {
+            let impossible = F::from_f64(f64::NEG_INFINITY);
+            // False for NaN and for ∞, whose products are right.
+            pairs(a, b, out, |a, b| if (a < F::ZERO) | (a - a.floor() > F::ZERO) { impossible } else { a * b });
+        }
+        Zip::ChanceOfBit => {
+            let one = F::ONE;
+            pairs(a, b, out, |a, b| {
+                let chance = a * b + (one - a) * (one - b);
+                if (a < F::ZERO) | (a > one) { F::ZERO } else { chance }
+            });
+        }
         Zip::Div => pairs(a, b, out, |a, b| a / b),
         Zip::Pow => pairs(a, b, out, F::powf),
         Zip::Maximum => pairs(a, b, out, |a, b| if (a > b) | a.is_nan() { a } else { b }),
@@ -416,5 +440,18 @@ mod tests {
     #[should_panic(expected = "shapes [2] and [3] do not broadcast")]
     fn shapes_that_do_not_broadcast_are_a_bug_of_the_caller() {
         zip(&Pool::new(), Zip::Add, &Tensor::from([1.0, 2.0]), &Tensor::from([1.0, 2.0, 3.0]));
+    }
+
+    #[test]
+    fn bits_and_counts_are_checked() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        let apply = |op, a: &[f64], b: f64| zip(&Pool::new(), op, &Tensor::from(a), &Tensor::from(b)).to_vec();
+        let values = [0.0, 0.25, 1.0, -0.1, 1.5, 2.0, -inf, inf];
+        assert_eq!(apply(Zip::MulBit, &values, 2.0), [0.0, 0.5, 2.0, -inf, -inf, -inf, -inf, -inf]);
+        assert_eq!(apply(Zip::MulCount, &values, -2.0), [-0.0, -inf, -2.0, -inf, -inf, -4.0, -inf, -inf]);
+        assert_eq!(apply(Zip::ChanceOfBit, &values, 0.75), [0.25, 0.375, 0.75, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        for op in [Zip::MulBit, Zip::MulCount, Zip::ChanceOfBit] {
+            assert!(apply(op, &[nan], 0.5)[0].is_nan() && apply(op, &[1.0], nan)[0].is_nan(), "{op:?}");
+        }
     }
 }

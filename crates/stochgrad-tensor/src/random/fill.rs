@@ -1,8 +1,9 @@
-//! Uniform and normal samples from a stream of random words.
+//! Noise from a stream of random words.
 
 use crate::parallel::{TRANSCENDENTAL, fill, threads_for};
 use crate::random::chacha::{BLOCK, WIDE};
 use crate::random::key::Key;
+use crate::random::kind::{Fill, unfold};
 use crate::real::Real;
 use crate::simd::dispatch;
 use crate::storage::buffer::Aligned;
@@ -22,15 +23,42 @@ pub const ROW: usize = 8;
 impl Key {
     /// Fills `out` with uniform values from the open interval (0, 1): the elements `start`, `start + 1` … of the key.
     ///
-    /// The values are never 0 or 1. Element i is (b + ½) 2⁻²³ for `f32`, with 23 random bits b from word i of the
-    /// stream, and (b + ½) 2⁻⁵² for `f64`, with 52 random bits from words 2i and 2i + 1.
+    /// The values are never 0 or 1. Element i is (w + ½) 2⁻³² for `f32`, with word i of the stream as w, and
+    /// (w + ½) 2⁻⁶⁴ for `f64`, with words 2i and 2i + 1; rounded down, so that values near 0 are finer than those near
+    /// 1, and the share of the words whose value is below a floating-point value p is p to one word. The least value
+    /// is 2⁻³³ or 2⁻⁶⁵, the greatest the one next to 1.
     pub fn uniform<F: Real>(&self, start: u64, out: &mut [F]) {
+        self.converted(start, out, open_units);
+    }
+
+    /// Fills `out` with the mirror images 1 − u of the values of [`uniform`](Self::uniform). They are made of the same
+    /// words, flipped, so that they are finer near 0 too.
+    pub fn mirrored<F: Real>(&self, start: u64, out: &mut [F]) {
+        self.converted(start, out, mirrored_units);
+    }
+
+    /// Fills `out` with noise of a kind: the elements `start`, `start + 1` … of the key.
+    pub fn fill<F: Real>(&self, fill: Fill, start: u64, out: &mut [F]) {
+        match fill {
+            Fill::Normal => self.normal(start, out),
+            Fill::Uniform => self.uniform(start, out),
+            Fill::Mirrored => self.mirrored(start, out),
+            Fill::Folded | Fill::Exponential | Fill::MirroredExponential | Fill::Logistic => {
+                self.converted(start, out, |words, out| {
+                    folded_units(words, out);
+                    unfold(fill, out);
+                });
+            }
+        }
+    }
+
+    fn converted<F: Real>(&self, start: u64, out: &mut [F], convert: impl Fn(&[u32], &mut [F])) {
         if out.len() <= FEW {
             let mut words = Aligned([0; FEW * 2]);
-            self.uniform_with(&mut words.0, start, out);
+            self.converted_with(&mut words.0, start, out, convert);
         } else {
             let mut words = Aligned([0; BATCH * 2]);
-            self.uniform_with(&mut words.0, start, out);
+            self.converted_with(&mut words.0, start, out, convert);
         }
     }
 
@@ -47,13 +75,19 @@ impl Key {
             }
             for (row, words) in rows.iter_mut().zip(words.0.chunks_exact(BLOCK)) {
                 for (x, words) in row.iter_mut().zip(words.chunks_exact(F::WORDS)) {
-                    *x = F::open_unit(words);
+                    *x = F::open_unit(words, false);
                 }
             }
         }
     }
 
-    fn uniform_with<F: Real>(&self, words: &mut [u32], start: u64, out: &mut [F]) {
+    fn converted_with<F: Real>(
+        &self,
+        words: &mut [u32],
+        start: u64,
+        out: &mut [F],
+        convert: impl Fn(&[u32], &mut [F]),
+    ) {
         let (mut element, mut rest) = (start, out);
         while !rest.is_empty() {
             // A batch ends at the end of a block, so that the next batch starts with a whole block.
@@ -62,7 +96,7 @@ impl Key {
             let (out, after) = rest.split_at_mut((words.len() / 2 - skipped).min(rest.len()));
             let words = &mut words[..out.len() * F::WORDS];
             self.bits(first, words);
-            open_units(words, out);
+            convert(words, out);
             element = element.wrapping_add(out.len() as u64);
             rest = after;
         }
@@ -102,7 +136,29 @@ dispatch! {
 #[inline(always)]
 fn open_units_body<const FMA: bool, F: Real>(words: &[u32], out: &mut [F]) {
     for (out, words) in out.iter_mut().zip(words.chunks_exact(F::WORDS)) {
-        *out = F::open_unit(words);
+        *out = F::open_unit(words, false);
+    }
+}
+
+dispatch! {
+    fn mirrored_units<F: Real>(words: &[u32], out: &mut [F]) = mirrored_units_body;
+}
+
+#[inline(always)]
+fn mirrored_units_body<const FMA: bool, F: Real>(words: &[u32], out: &mut [F]) {
+    for (out, words) in out.iter_mut().zip(words.chunks_exact(F::WORDS)) {
+        *out = F::open_unit(words, true);
+    }
+}
+
+dispatch! {
+    fn folded_units<F: Real>(words: &[u32], out: &mut [F]) = folded_units_body;
+}
+
+#[inline(always)]
+fn folded_units_body<const FMA: bool, F: Real>(words: &[u32], out: &mut [F]) {
+    for (out, words) in out.iter_mut().zip(words.chunks_exact(F::WORDS)) {
+        *out = F::folded_unit(words);
     }
 }
 
@@ -136,15 +192,9 @@ fn box_muller_body<const FMA: bool, F: Real>(pairs: &mut [F]) {
     }
 }
 
-/// A tensor of uniform values from the open interval (0, 1): the elements `start`, `start + 1` … of the key. See
-/// [`Key::uniform`].
-pub fn uniform<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> Tensor<F> {
-    filled(pool, shape, |at, out| key.uniform(start.wrapping_add(at), out))
-}
-
-/// A tensor of standard normal samples: the elements `start`, `start + 1` … of the key. See [`Key::normal`].
-pub fn normal<F: Real>(pool: &Pool<F>, key: &Key, start: u64, shape: Shape) -> Tensor<F> {
-    filled(pool, shape, |at, out| key.normal(start.wrapping_add(at), out))
+/// A tensor of noise of a kind: the elements `start`, `start + 1` … of the key. See [`Key::fill`].
+pub fn noise<F: Real>(pool: &Pool<F>, key: &Key, fill: Fill, start: u64, shape: Shape) -> Tensor<F> {
+    filled(pool, shape, |at, out| key.fill(fill, start.wrapping_add(at), out))
 }
 
 /// Calls `work(start, piece)` on the pieces of `out`, on the threads of a pool if there are many elements and each of them
@@ -259,7 +309,9 @@ mod tests {
         let shape = Shape::from([3, 33_333]);
         let (one, three) = (Pool::<f64>::new(), Pool::<f64>::with_threads(3));
         let key = key();
-        assert_eq!(normal(&one, &key, 11, shape.clone()), normal(&three, &key, 11, shape.clone()));
-        assert_eq!(uniform(&one, &key, 11, shape.clone()), uniform(&three, &key, 11, shape));
+        for fill in [Fill::Normal, Fill::Uniform, Fill::Mirrored, Fill::Folded, Fill::Exponential, Fill::Logistic] {
+            let drawn = [&one, &three].map(|pool| noise(pool, &key, fill, 11, shape.clone()));
+            assert_eq!(drawn[0], drawn[1], "{fill:?}");
+        }
     }
 }

@@ -7,7 +7,9 @@ pub mod attempts;
 mod chacha;
 mod fill;
 mod key;
+pub(crate) mod kind;
 
 pub use address::address_hash;
-pub use fill::{ROW, box_muller, in_pieces, normal, uniform};
+pub use fill::{ROW, box_muller, in_pieces, noise};
 pub use key::Key;
+pub use kind::{Fill, unfold};

@@ -9,7 +9,7 @@
 //!
 //! | scheme | strata $\pi$ | $N$ | shared |
 //! |---|---|---|---|
-//! | antithetic | none | 1 | each pair shares $v$; the second member has $1 - v$ |
+//! | antithetic | none | 1 | each pair shares $v$; the second member has $1 - v$, from the flipped random word |
 //! | stratified | a random order of $0, \dots, n - 1$ | $n$ | nothing |
 //! | systematic | a random order of $0, \dots, n - 1$ | $n$ | all members share one $v$ |
 //! | Sobol | the scrambled coordinates of the Sobol points | the least power of two $\ge n$ | nothing |
@@ -22,6 +22,8 @@
 
 use std::fmt;
 
+use crate::random::Fill;
+use crate::random::kind::unfold;
 use crate::real::Real;
 use crate::sampling::sobol;
 
@@ -186,23 +188,36 @@ pub struct Place {
 
 impl Place {
     /// The uniform value of a member, given a uniform value $v$.
-    pub fn uniform<F: Real>(self, v: F) -> F {
+    pub fn uniform(self, v: f64) -> f64 {
         if self.mirrored {
-            return F::ONE - v;
+            return 1.0 - v;
         }
         // Rounding must not reach 1.
-        F::from_f64((self.stratum + v.to_f64()) / self.strata).min(F::ONE - F::EPSILON * F::from_f64(0.5))
+        ((self.stratum + v) / self.strata).min(1.0 - 0.5 * f64::EPSILON)
     }
 
-    /// The normal sample of a member. `x` is a uniform value $v$ or, if the scheme
+    /// The [folded](Fill::Folded) uniform value of a member, given the folded value $v$.
+    pub fn folded<F: Real>(self, v: F) -> F {
+        if self.mirrored {
+            return -v;
+        }
+        let v = v.to_f64();
+        let (low, high) = if v > 0.0 { (v, 1.0 - v) } else { (1.0 + v, -v) };
+        let below = (self.stratum + low) / self.strata;
+        let above = (self.strata - 1.0 - self.stratum + high) / self.strata;
+        F::from_f64(if below < above { below } else { -above })
+    }
+
+    /// The normal sample of a member. `x` is a folded uniform value $v$ or, if the scheme
     /// [is mirroring](SamplingScheme::is_mirroring), a standard normal sample.
     pub fn normal<F: Real>(self, scheme: SamplingScheme, x: F) -> F {
         match scheme.is_mirroring() {
             true if self.mirrored => -x,
             true => x,
             false => {
-                let u = (self.stratum + x.to_f64()) / self.strata;
-                F::from_f64(crate::special::normal_icdf(u.min(1.0 - 0.5 * f64::EPSILON)))
+                let u = self.folded(x.to_f64());
+                let tail = crate::special::normal_icdf(u.abs());
+                F::from_f64(if u > 0.0 { tail } else { -tail })
             }
         }
     }
@@ -242,14 +257,14 @@ fn option(u: f64, options: usize) -> usize {
 /// `out` has the layout `[outer, members, inner]`. `base` holds the values $v$ and `choices` the uniform values that
 /// decide the strata; both have the same layout, with [`numbers`](SamplingScheme::numbers) and
 /// [`choices`](SamplingScheme::choices) entries along the axis of the members. The last `elements` entries of `inner`
-/// are the elements of a member. If `normal` is true, the result is standard normal; `base` is uniform for these too,
-/// unless the scheme [is mirroring](SamplingScheme::is_mirroring).
+/// are the elements of a member. `base` is folded uniform noise, whatever the kind of the result is; only for a scheme
+/// that [is mirroring](SamplingScheme::is_mirroring) and a normal result, it is normal.
 ///
 /// # Panics
 /// If a slice is shorter than its layout requires.
 pub fn arrange<F: Real>(
     scheme: SamplingScheme,
-    normal: bool,
+    fill: Fill,
     [outer, members, inner]: [usize; 3],
     elements: usize,
     [base, choices]: [&[F]; 2],
@@ -268,10 +283,11 @@ pub fn arrange<F: Real>(
                 let value = base[(before * values + scheme.number_of(member)) * inner + after];
                 let place = scheme.place(members, member, stratum);
                 out[(before * members + member) * inner + after] =
-                    if normal { place.normal(scheme, value) } else { place.uniform(value) };
+                    if fill == Fill::Normal { place.normal(scheme, value) } else { place.folded(value) };
             }
         }
     }
+    unfold(fill, out);
 }
 
 #[cfg(test)]
@@ -286,25 +302,22 @@ mod tests {
         SamplingScheme::Sobol { first: 1 },
     ];
 
-    fn arranged<F: Real>(scheme: SamplingScheme, normal: bool, sizes: [usize; 3], elements: usize, key: Key) -> Vec<F> {
+    fn arranged<F: Real>(scheme: SamplingScheme, fill: Fill, sizes: [usize; 3], elements: usize, key: Key) -> Vec<F> {
         let [outer, members, inner] = sizes;
         let mut base = vec![F::ZERO; outer * scheme.numbers(members) * inner];
         let mut choices = vec![F::ZERO; outer * scheme.choices(members) * inner];
-        if normal && scheme.is_mirroring() {
-            key.normal(0, &mut base)
-        } else {
-            key.uniform(0, &mut base)
-        }
+        let mirrors = fill == Fill::Normal && scheme.is_mirroring();
+        key.fill(if mirrors { fill } else { Fill::Folded }, 0, &mut base);
         key.derive("choices").uniform(0, &mut choices);
         let mut out = vec![F::ZERO; outer * members * inner];
-        arrange(scheme, normal, sizes, elements, [&base, &choices], &mut out);
+        arrange(scheme, fill, sizes, elements, [&base, &choices], &mut out);
         out
     }
 
     #[test]
     fn every_stratum_has_one_member() {
         for scheme in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
-            let found: Vec<f64> = arranged(scheme, false, [3, 8, 5], 5, Key::new(1, 2, 3));
+            let found: Vec<f64> = arranged(scheme, Fill::Uniform, [3, 8, 5], 5, Key::new(1, 2, 3));
             for before in 0..3 {
                 for after in 0..5 {
                     let values: Vec<f64> = (0..8).map(|member| found[(before * 8 + member) * 5 + after]).collect();
@@ -317,7 +330,7 @@ mod tests {
                 }
             }
         }
-        let pairs: Vec<f64> = arranged(SamplingScheme::Antithetic, true, [2, 5, 3], 3, Key::new(1, 2, 3));
+        let pairs: Vec<f64> = arranged(SamplingScheme::Antithetic, Fill::Normal, [2, 5, 3], 3, Key::new(1, 2, 3));
         assert!(
             (0..3).all(|i| pairs[i] == -pairs[3 + i] && pairs[6 + i] == -pairs[9 + i] && pairs[12 + i] != -pairs[i])
         );
@@ -331,7 +344,7 @@ mod tests {
                 let mut sums = vec![[0.0; 5]; members];
                 let runs = 40_000;
                 for run in 0..runs {
-                    let found: Vec<f64> = arranged(scheme, false, [1, members, 2], 2, Key::new(1, run, 3));
+                    let found: Vec<f64> = arranged(scheme, Fill::Uniform, [1, members, 2], 2, Key::new(1, run, 3));
                     for (sums, pair) in sums.iter_mut().zip(found.chunks(2)) {
                         let (u, v) = (pair[0] - 0.5, pair[1] - 0.5);
                         for (sum, value) in sums.iter_mut().zip([u, v, u * u - 1.0 / 12.0, v * v - 1.0 / 12.0, u * v]) {
@@ -349,17 +362,29 @@ mod tests {
     }
 
     #[test]
-    fn values_stay_inside_the_open_interval() {
+    fn values_stay_inside_the_open_interval_and_keep_both_tails() {
         for scheme in SCHEMES {
             for member in [0, 1] {
-                for (v, stratum) in [(1.0_f32 - f32::EPSILON / 2.0, 7), (f32::EPSILON / 2.0, 0)] {
+                for stratum in [0, 7] {
                     let place = scheme.place(8, member, if scheme.is_mirroring() { 0 } else { stratum });
-                    let u = place.uniform(v);
-                    assert!(u > 0.0 && u < 1.0, "{scheme}: {u}");
-                    assert!(scheme.is_mirroring() || place.normal(scheme, v).is_finite());
+                    for v in [2.0_f32.powi(-33), -(2.0_f32.powi(-33)), 0.49999997, -0.49999997] {
+                        let t = place.folded(v);
+                        assert!(t != 0.0 && t.abs() <= 0.5, "{scheme}: {t}");
+                        for fill in [Fill::Uniform, Fill::Mirrored] {
+                            let mut x = [t];
+                            unfold(fill, &mut x);
+                            assert!(x[0] > 0.0 && x[0] < 1.0, "{scheme}: {fill:?} of {t}");
+                        }
+                        assert!(scheme.is_mirroring() || place.normal(scheme, v).is_finite());
+                    }
                 }
             }
         }
+        let ends = [(0, 1e-9_f32, 1.25e-10), (7, -1e-9, -1.25e-10)];
+        for (stratum, v, expected) in ends {
+            assert_eq!(SamplingScheme::Stratified.place(8, 0, stratum).folded(v), expected);
+        }
+        assert_eq!(SamplingScheme::Antithetic.place(8, 1, 0).folded(1e-9_f32), -1e-9);
     }
 
     #[test]
@@ -368,7 +393,7 @@ mod tests {
             for member in 0..2 {
                 let place = scheme.place(4, member, if scheme.is_mirroring() { 0 } else { 3 });
                 let (low, high) = place.image((0.25, 0.5));
-                assert!((place.uniform(0.375_f64) - 0.5 * (low + high)).abs() < 1e-15);
+                assert!((place.uniform(0.375) - 0.5 * (low + high)).abs() < 1e-15);
                 let (low, high) = place.preimage((low, high));
                 assert!((low - 0.25).abs() < 1e-15 && (high - 0.5).abs() < 1e-15);
             }

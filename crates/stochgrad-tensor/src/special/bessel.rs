@@ -1,7 +1,7 @@
 //! Modified Bessel functions of the first kind, scaled so that they do not overflow.
 
 use super::gamma::lgamma;
-use std::f64::consts::{LN_10, PI};
+use std::f64::consts::{LN_2, LN_10, PI};
 
 /// Orders of at least this value use the uniform expansion in the order.
 const LARGE_ORDER: f64 = 60.0;
@@ -48,22 +48,27 @@ pub fn log_bessel_ie(n: f64, x: f64) -> f64 {
     } else if x <= LARGE_ARGUMENT {
         circle(n, x).ln()
     } else {
-        hankel_expansion(n, x).ln() - 0.5 * (2.0 * PI * x).ln()
+        hankel_expansion(n, x).ln() - 0.5 * ((2.0 * PI).ln() + x.ln())
     }
 }
 
 fn power_series(n: f64, x: f64) -> f64 {
     let square = 0.25 * x * x;
-    let (mut term, mut sum, mut k, mut scale) = (1.0, 1.0, 0.0, 0.0);
-    while term > 1e-17 * sum {
-        k += 1.0;
+    let (mut term, mut sum, mut scale) = (1.0, 1.0, 0.0);
+    // For arguments up to 450 the terms decrease from the 225th on.
+    for k in 1..1000 {
+        let k = f64::from(k);
         term *= square / (k * (n + k));
         sum += term;
         if sum > 1e200 {
             (term, sum, scale) = (term * 1e-200, sum * 1e-200, scale + 200.0 * LN_10);
         }
+        if term <= 1e-17 * sum {
+            break;
+        }
     }
-    n * (0.5 * x).ln() - lgamma(n + 1.0) - x + scale + f64::ln(sum)
+    let power = if n == 0.0 { 0.0 } else { n * (x.ln() - LN_2) - lgamma(n + 1.0) };
+    power - x + scale + f64::ln(sum)
 }
 
 /// The mean of e^(x (cos t - 1)) cos(n t) over the circle.

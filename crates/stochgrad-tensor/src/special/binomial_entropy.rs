@@ -28,6 +28,11 @@ pub fn binomial_entropy(n: f64, p: f64) -> (f64, f64) {
     if !(is_count(n) && is_probability(p)) {
         return (f64::NAN, f64::NAN);
     }
+    if p > 0.5 {
+        // The distribution of the failures, whose mean is small enough for steps of one count.
+        let (entropy, slope) = binomial_entropy(n, 1.0 - p);
+        return (entropy, -slope);
+    }
     entropy(n, p, 1.0 - p, |k| binomial_log_pmf(k, n, p))
 }
 
@@ -36,6 +41,10 @@ pub fn binomial_entropy_by_logit(n: f64, logit: f64) -> (f64, f64) {
     if !is_count(n) || logit.is_nan() {
         return (f64::NAN, f64::NAN);
     }
+    if logit > 0.0 {
+        let (entropy, slope) = binomial_entropy_by_logit(n, -logit);
+        return (entropy, -slope);
+    }
     entropy(n, sigmoid(logit), sigmoid(-logit), |k| binomial_log_pmf_by_logit(k, n, logit))
 }
 
@@ -43,7 +52,7 @@ fn entropy(n: f64, p: f64, q: f64, log_pmf: impl Fn(f64) -> f64) -> (f64, f64) {
     if n * p * q > LARGE_VARIANCE { series(n, p, q) } else { sum(n, p, q, log_pmf) }
 }
 
-/// The sum over the counts around the mean.
+/// The sum over the counts around the mean, for p <= 1/2: some twenty thousand at most.
 fn sum(n: f64, p: f64, q: f64, log_pmf: impl Fn(f64) -> f64) -> (f64, f64) {
     let mean = n * p;
     let reach = REACH.0 * (mean * q).sqrt() + REACH.1;
@@ -117,6 +126,9 @@ mod tests {
             ((0.0, 0.0), (0.0, 0.0))
         );
         assert_eq!(binomial_entropy_by_logit(9.0, f64::NEG_INFINITY), (0.0, 0.0));
+        // A mean of a count that has no successor in f64.
+        let far = binomial_entropy(1e20, 1.0 - 1e-14);
+        assert!((far.0 - (0.5 * (2.0 * PI * E * 1e20 * (1.0 - (1.0 - 1e-14_f64))).ln())).abs() < 1e-5 && far.1 < 0.0);
         assert!((binomial_entropy(1e15, 0.5).0 - 17.99).abs() < 0.01);
         assert!(binomial_entropy(2.5, 0.5).0.is_nan() && binomial_entropy(3.0, 1.5).0.is_nan());
         assert!(binomial_entropy_by_logit(3.0, f64::NAN).1.is_nan());

@@ -11,6 +11,7 @@ use super::counts::{
 };
 use super::incomplete_gamma::gamma_p_inverse;
 use super::normal::normal_icdf;
+use super::skellam_tail::LARGE_VARIANCE;
 
 /// For distributions with a mean below this value, the search starts at 0.
 const NEAR: f64 = 30.0;
@@ -20,6 +21,14 @@ const FAR_TAIL: f64 = 1e-6;
 
 /// A search downwards subtracts. Below this share of the value at its start, it would have lost three digits.
 const LOST: f64 = 1e-3;
+
+/// From here on, neighbouring counts are the same floating-point number, and the approximation of Cornish and Fisher is
+/// exact to rounding.
+pub(super) const DENSE: f64 = (1_u64 << 53) as f64;
+
+/// Below this probability of a success, 1 - p is 1 to rounding, and the count is p^-1 times a gamma variate to rounding
+/// where neighbouring counts are the same floating-point number.
+pub(super) const LIMIT: f64 = 1e-16;
 
 /// The largest number of steps of a search.
 const STEPS: usize = 500;
@@ -69,11 +78,20 @@ fn quantile(u: f64, start: Start, up: impl Fn(f64) -> f64, down: impl Fn(f64) ->
     bisect(u, at, 0.0, cdf)
 }
 
-/// The smallest integer k >= `lowest` whose distribution function is at least u, for u < 1. The bracket around the
-/// guess is doubled until it contains the result, and then bisected.
+/// The smallest integer k >= `lowest` whose distribution function is at least u, for u < 1.
 fn bisect(u: f64, guess: f64, lowest: f64, cdf: impl Fn(f64) -> f64) -> f64 {
-    let reached = |k: f64| k >= lowest && reaches(cdf(k), u);
-    let (mut low, mut high, mut step) = (guess - 1.0, guess, 1.0);
+    // An approximation from moments may overflow.
+    let guess = if guess.is_finite() { guess } else { lowest.max(0.0) };
+    first_reached(guess, |k| k >= lowest && reaches(cdf(k), u))
+}
+
+/// The smallest integer for which a monotone condition holds. The bracket around the guess, at first the distance of
+/// the neighbouring counts, is doubled until it contains the result, and then bisected.
+///
+/// Doubling and bisection take some two thousand steps at most: the range of f64.
+pub(super) fn first_reached(guess: f64, reached: impl Fn(f64) -> bool) -> f64 {
+    let mut step = (guess.abs() * f64::EPSILON).max(1.0);
+    let (mut low, mut high) = (guess - step, guess);
     if reached(guess) {
         while reached(low) {
             high = low;
@@ -100,7 +118,7 @@ fn bisect(u: f64, guess: f64, lowest: f64, cdf: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// An approximation of the quantile from the mean, the standard deviation and the skewness.
-fn cornish_fisher(u: f64, mean: f64, deviation: f64, skewness: f64) -> f64 {
+pub(super) fn cornish_fisher(u: f64, mean: f64, deviation: f64, skewness: f64) -> f64 {
     let z = normal_icdf(u);
     mean + deviation * (z + skewness * (z * z - 1.0) / 6.0)
 }
@@ -129,6 +147,9 @@ pub fn poisson_icdf(u: f64, rate: f64) -> f64 {
         Start { at: 0.0, cdf: none, pmf: none }
     } else {
         let at = cornish_fisher(u, rate, rate.sqrt(), 1.0 / rate.sqrt()).floor().max(0.0);
+        if at >= DENSE {
+            return at;
+        }
         Start { at, cdf: poisson_cdf(at, rate), pmf: poisson_log_pmf(at, rate).exp() }
     };
     quantile(u, start, |k| rate / (k + 1.0), |k| k / rate, |k| poisson_cdf(k, rate))
@@ -163,6 +184,10 @@ pub fn binomial_icdf(u: f64, n: f64, p: f64) -> f64 {
     } else {
         let deviation = (n * p * q).sqrt();
         let at = cornish_fisher(u, n * p, deviation, (q - p) / deviation).floor().clamp(0.0, n);
+        // Close to the number of trials, the distribution is not a normal one.
+        if at >= DENSE && deviation >= 1e6 {
+            return at;
+        }
         Start { at, cdf: binomial_cdf(at, n, p), pmf: binomial_log_pmf(at, n, p).exp() }
     };
     let (odds, against) = (p / q, q / p);
@@ -202,6 +227,9 @@ pub fn negative_binomial_icdf(u: f64, r: f64, p: f64) -> f64 {
             cornish_fisher(u, mean, (mean / p).sqrt(), (1.0 + q) / (r * q).sqrt())
         };
         let at = guess.floor().max(0.0);
+        if at >= DENSE && (r >= DENSE || p < LIMIT) {
+            return at;
+        }
         Start { at, cdf: negative_binomial_cdf(at, r, p), pmf: negative_binomial_log_pmf(at, r, p).exp() }
     };
     let down = |k: f64| k / ((k - 1.0 + r) * q);
@@ -220,18 +248,42 @@ pub fn skellam_icdf(u: f64, rate_up: f64, rate_down: f64) -> f64 {
     if u == 0.0 || u == 1.0 {
         return if u == 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
     }
+    // Their sum must not overflow.
+    let (rate_up, rate_down) = (rate_up.min(1e306), rate_down.min(1e306));
     let variance = rate_up + rate_down;
     let skewness = (rate_up - rate_down) / (variance * variance.sqrt());
     let guess = cornish_fisher(u, rate_up - rate_down, variance.sqrt(), skewness).floor();
+    if guess.abs() >= DENSE && variance >= LARGE_VARIANCE * LARGE_VARIANCE {
+        return guess;
+    }
     bisect(u, guess, f64::NEG_INFINITY, |k| skellam_cdf(k, rate_up, rate_down))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::count_survival_quantiles::negative_binomial_inverse_survival;
     use super::*;
 
     const LEVELS: [f64; 13] =
         [1e-300, 1e-40, 1e-9, 1e-5, 0.01, 0.2, 0.5, 0.7, 0.95, 0.9999, 1.0 - 1e-9, 1.0 - 1e-14, 1.0 - f64::EPSILON];
+
+    #[test]
+    fn huge_counts_are_normal_and_quick() {
+        let start = std::time::Instant::now();
+        for scale in [1e16, 1e20, 1e100, 1e300] {
+            for (z, u) in [(-1.959963984540054, 0.025), (0.0, 0.5), (1.959963984540054, 0.975)] {
+                for (found, mean, deviation) in [
+                    (poisson_icdf(u, scale), scale, scale.sqrt()),
+                    (binomial_icdf(u, scale, 0.5), 0.5 * scale, 0.5 * scale.sqrt()),
+                    (negative_binomial_icdf(u, scale, 0.5), scale, (2.0 * scale).sqrt()),
+                ] {
+                    let error = (found - (mean + z * deviation)).abs();
+                    assert!(error <= 4.0 * f64::EPSILON * mean + 1.0, "{scale:e}, {u}: {found:e}");
+                }
+            }
+        }
+        assert!(start.elapsed().as_secs() < 5);
+    }
 
     /// The quantile is the smallest count that reaches the level, and the quantile of the distribution function at a
     /// count is that count.
@@ -250,6 +302,32 @@ mod tests {
             }
             last = k;
         }
+    }
+
+    /// With a small probability of a success, the count is a gamma variate; where the rates are huge, it is normal.
+    #[test]
+    fn dense_counts_are_quick_and_follow_their_limits() {
+        let start = std::time::Instant::now();
+        let near =
+            |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-12, "{found:e}, {expected:e}");
+        for _ in 0..300 {
+            for p in [1e-300, 1e-100, 1e-17] {
+                // (u Γ(7/2))^(2/5) / p, and the survival function e^(−kp) of one success.
+                if p < 1e-90 {
+                    near(negative_binomial_icdf(1e-200, 2.5, p) * p, 1.616_703_890_290_915e-80);
+                }
+                near(negative_binomial_icdf(0.5, 1.0, p) * p, std::f64::consts::LN_2);
+                near(negative_binomial_inverse_survival(0.25, 1.0, p) * p, 2.0 * std::f64::consts::LN_2);
+                assert!(negative_binomial_cdf(negative_binomial_icdf(0.9, 2.5, p), 2.5, p) >= 0.9 - 1e-12);
+            }
+            for scale in [1e20, 1e100, 1e300] {
+                for u in [1e-300, 1e-9, 0.3, 0.999] {
+                    assert!((skellam_icdf(u, scale, 1.25) / scale - 1.0).abs() < 40.0 / scale.sqrt() + 1e-15);
+                    assert!(skellam_icdf(u, scale, scale).abs() < 60.0 * scale.sqrt());
+                }
+            }
+        }
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     }
 
     #[test]

@@ -6,8 +6,8 @@ use super::beta::beta_inc_pair;
 use super::gamma::stirling_error;
 use super::incomplete_gamma::gamma_q;
 use super::logistic::{log_sigmoid, sigmoid};
-use super::saddle_point::deviance;
-use std::f64::consts::PI;
+use super::saddle_point::{deviance, half_log_two_pi};
+use super::skellam_tail::{LARGE_VARIANCE, large_log_pmf, large_lower_tail, log_density};
 
 pub(super) fn is_count(k: f64) -> bool {
     (0.0..f64::INFINITY).contains(&k) && k == k.floor()
@@ -31,7 +31,7 @@ pub fn poisson_log_pmf(k: f64, rate: f64) -> f64 {
     } else if rate == 0.0 {
         f64::NEG_INFINITY
     } else {
-        -stirling_error(k) - deviance(k, rate) - 0.5 * (2.0 * PI * k).ln()
+        -stirling_error(k) - deviance(k, rate) - half_log_two_pi(k)
     }
 }
 
@@ -89,7 +89,7 @@ fn binomial_kernel(k: f64, n: f64, [p, q]: [f64; 2], [log_p, log_q]: [f64; 2]) -
         _ => {
             let corrections = stirling_error(n) - stirling_error(k) - stirling_error(failures);
             let deviances = deviance(k, n * p) + deviance(failures, n * q);
-            corrections - deviances - 0.5 * (2.0 * PI * k * (failures / n)).ln()
+            corrections - deviances - half_log_two_pi(k * (failures / n))
         }
     }
 }
@@ -176,17 +176,30 @@ pub fn skellam_log_pmf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     } else if k != k.floor() || k.is_infinite() {
         f64::NEG_INFINITY
     } else {
+        // Beyond, the sum of the rates could overflow, and the deviances below decide.
+        if rate_up.max(rate_down) <= 1e306
+            && let Some(log) = large_log_pmf(k, rate_up, rate_down)
+        {
+            return log;
+        }
         let (up, down) = (rate_up.sqrt(), rate_down.sqrt());
-        k * (up / down).ln() - (up - down) * (up - down) + log_bessel_ie(k.abs(), 2.0 * up * down)
+        let log = k * (up / down).ln() - (up - down) * (up - down) + log_bessel_ie(k.abs(), 2.0 * up * down);
+        if !log.is_nan() {
+            return log;
+        }
+        // Terms have overflowed. Where the deviances do as well, the probability is negligible.
+        let log = log_density(k, rate_up, rate_down).0;
+        if log.is_nan() { f64::NEG_INFINITY } else { log.min(0.0) }
     }
 }
 
 /// P(X <= k) for the difference X of two independent Poisson variates.
 ///
-/// Domain: positive finite rates and any k, rounded down; anything else gives NaN. Error below 1e-12; the cost grows
-/// with the standard deviation.
+/// Domain: positive finite rates and any k, rounded down; anything else gives NaN. Error below 1e-12 for rates up to
+/// 1e12; beyond, it is that of the rounding of k and of the rates.
 ///
-/// Method: the sum of the probabilities of the smaller tail.
+/// Method: the sum of the probabilities of the smaller tail, with at most some ten thousand terms; if the sum of the
+/// rates is above a million, an integral with the first terms of the Euler-Maclaurin formula.
 pub fn skellam_cdf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     let positive = |rate: f64| rate > 0.0 && rate < f64::INFINITY;
     if k.is_nan() || !(positive(rate_up) && positive(rate_down)) {
@@ -195,7 +208,8 @@ pub fn skellam_cdf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     if k.is_infinite() {
         return if k > 0.0 { 1.0 } else { 0.0 };
     }
-    let k = k.floor();
+    // The sum of the rates must not overflow.
+    let (k, rate_up, rate_down) = (k.floor(), rate_up.min(1e306), rate_down.min(1e306));
     if k > rate_up - rate_down {
         1.0 - lower_tail(-k - 1.0, rate_down, rate_up)
     } else {
@@ -203,17 +217,21 @@ pub fn skellam_cdf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     }
 }
 
-/// P(X <= k) by a sum from k downwards, for k below the mean or close to it.
+/// P(X <= k) for k below the mean or close to it: by a sum from k downwards, which has at most some ten thousand terms,
+/// or by an integral.
 fn lower_tail(k: f64, rate_up: f64, rate_down: f64) -> f64 {
-    let (mut at, mut sum) = (k, 0.0);
-    loop {
-        let term = skellam_log_pmf(at, rate_up, rate_down).exp();
+    if rate_up + rate_down >= LARGE_VARIANCE {
+        return large_lower_tail(k, rate_up, rate_down);
+    }
+    let mut sum = 0.0;
+    for below in 0..50_000 {
+        let term = skellam_log_pmf(k - f64::from(below), rate_up, rate_down).exp();
         sum += term;
         if term <= 1e-17 * sum {
-            return sum;
+            break;
         }
-        at -= 1.0;
     }
+    sum
 }
 
 /// ln P(X = k) for X ~ Geometric(p), the number of failures (0, 1, ...) before the first success.
@@ -250,6 +268,45 @@ pub fn geometric_cdf(k: f64, p: f64) -> f64 {
 mod tests {
     use super::super::assertions::{POSITIVE, PROBABILITIES, assert_near, assert_relative};
     use super::*;
+    use std::f64::consts::PI;
+
+    #[test]
+    fn log_probabilities_at_the_end_of_the_range() {
+        let most = f64::MAX;
+        let height = -0.5 * ((2.0 * PI).ln() + most.ln());
+        assert_near("Poisson", poisson_log_pmf(most, most), height, 1e-14);
+        assert_near("Skellam", skellam_log_pmf(most, most, 1.04), height, 1e-14);
+        assert_near("Skellam", skellam_log_pmf(-most, 1e-20, most), height, 1e-14);
+        assert!(binomial_log_pmf(0.5 * most, most, 0.5).is_finite());
+        for (up, down) in [(8e-296, 7.0), (2.5e13, 9e-155), (2.5e9, 1e8), (3.0, most), (most, most)] {
+            for k in [most, -most, 1e306, -3e305, 0.0, 1.0] {
+                let log = skellam_log_pmf(k, up, down);
+                assert!(log <= 0.0, "{k}, {up}, {down}: {log}");
+            }
+        }
+    }
+
+    /// From mpmath; the last ones are the height of the normal density.
+    #[test]
+    fn skellam_variates_of_large_rates_have_known_probabilities() {
+        let known = [
+            (5e6, 1e7, 5e6, -9.180_718_905_947_79),
+            (100_012_345.0, 1e8, 1.25, -10.891_458_711_799_336),
+            (-1_003_000.0, 5e5, 1.5e6, -10.423_080_041_703_98),
+            (1_000_001_000_000.0, 1e12, 3.5, -15.234_452_924_508_322),
+            (1e37, 1e37, 1.25, -43.516_762_753_594_52),
+            (-1e37, 1.25, 1e37, -43.516_762_753_594_52),
+            (1e300, 1e300, 1.25, -0.5 * (2.0 * PI * 1e300_f64).ln()),
+        ];
+        for (k, up, down, expected) in known {
+            assert_near(&format!("{k}, {up}, {down}"), skellam_log_pmf(k, up, down), expected, 1e-12);
+        }
+        for (k, up, down) in [(-f64::MAX, 1e-300, 1.25), (f64::MAX, 1.25, 1e-300), (f64::MAX, 1e300, 1e300)] {
+            let log = skellam_log_pmf(k, up, down);
+            assert!(log < -1e290, "{k:e}, {up:e}, {down:e}: {log:e}");
+            assert_eq!(skellam_cdf(k, up, down), if k > 0.0 { 1.0 } else { 0.0 });
+        }
+    }
 
     #[test]
     fn negative_binomial_and_skellam_have_known_values() {

@@ -66,7 +66,7 @@ const STIRLING: [f64; 10] = [
 ];
 
 /// B_2k / (2k)!, k = 1, 2, ...: the coefficients of the Euler-Maclaurin formula.
-const EULER_MACLAURIN: [f64; 12] = [
+pub(super) const EULER_MACLAURIN: [f64; 12] = [
     0.08333333333333333,
     -0.001388888888888889,
     3.306878306878307e-05,
@@ -144,6 +144,22 @@ pub(super) fn stirling_error(x: f64) -> f64 {
     let inverse = 1.0 / x;
     let square = inverse * inverse;
     inverse * STIRLING.iter().rev().fold(0.0, |sum, c| sum * square + c)
+}
+
+/// stirling_error(x + d) - stirling_error(x), with an error relative to d; x and x + d are at least 10.
+pub(super) fn stirling_difference(x: f64, d: f64) -> f64 {
+    let (from, to) = (1.0 / x, 1.0 / (x + d));
+    let (square, other) = (from * from, to * to);
+    // The series at 1 / x², and its divided difference between both squares.
+    let (value, slope) =
+        STIRLING.iter().rev().fold((0.0, 0.0), |(value, slope), c| (value * square + c, slope * other + value));
+    -d * from * to * (value + to * (from + to) * slope)
+}
+
+/// The derivative of [`stirling_error`], for x >= 10.
+pub(super) fn stirling_slope(x: f64) -> f64 {
+    let square = 1.0 / (x * x);
+    -square * DIGAMMA_ASYMPTOTIC.iter().rev().fold(0.0, |sum, c| sum * square + c)
 }
 
 /// digamma(x) - ln x.
@@ -225,7 +241,8 @@ pub fn trigamma(x: f64) -> f64 {
 /// The n-th derivative of [`digamma`]; n = 0 is digamma itself and n = 1 is [`trigamma`], with their domains.
 ///
 /// Domain for n >= 2: x > 0 (and x = 0, the infinite limit from the right); anything else gives NaN. Relative error
-/// below 1e-14 for n <= 100, and about n * 1e-16 beyond. The function is (-1)^(n+1) n! zeta(n + 1, x); Hurwitz's zeta
+/// below 1e-14 for n <= 100, and about n * 1e-16 * max(1, |ln x|) beyond; results beyond the range of f64 are infinite or
+/// 0. At most 60 terms are summed, for any n. The function is (-1)^(n+1) n! zeta(n + 1, x); Hurwitz's zeta
 /// function is computed by Euler-Maclaurin summation.
 pub fn polygamma(n: u32, x: f64) -> f64 {
     match n {

@@ -5,7 +5,7 @@
 //! that the integral over that side has no cancellation.
 
 use super::gamma::{digamma, digamma_minus_log};
-use super::incomplete_gamma::{LARGE_SHAPE, SMALL_ARGUMENT, lower_series};
+use super::incomplete_gamma::{LARGE_SHAPE, Part, SMALL_ARGUMENT, lower_series};
 use super::quadrature::{Side, gamma_tail};
 use super::saddle_point::log_gamma_kernel;
 
@@ -86,6 +86,36 @@ pub fn gamma_p_derivative_a(a: f64, x: f64) -> f64 {
         // Below this shape the result does not depend on it, but 1 / a would overflow.
         let a = a.max(1e-290);
         -log_derivative(a, x, x.ln()) * log_gamma_kernel(a, x).exp()
+    }
+}
+
+/// The derivative of ln P(a, x) with respect to the shape a.
+///
+/// Domain: finite a > 0 and x >= 0; anything else gives NaN. It is -inf at x = 0 and 0 at x = +inf. Relative error below
+/// 1e-12, also where P underflows.
+pub fn log_gamma_p_derivative_a(a: f64, x: f64) -> f64 {
+    if !(a > 0.0 && a < f64::INFINITY && x >= 0.0) {
+        f64::NAN
+    } else if x == 0.0 || x == f64::INFINITY {
+        if x == 0.0 { f64::NEG_INFINITY } else { 0.0 }
+    } else {
+        let a = a.max(1e-290);
+        -log_derivative(a, x, x.ln()) / Part::of(a, x).over_density(true, a, x)
+    }
+}
+
+/// The derivative of ln Q(a, x) with respect to the shape a.
+///
+/// Domain: finite a > 0 and x >= 0; anything else gives NaN. It is 0 at x = 0 and +inf at x = +inf. Relative error below
+/// 1e-12, also where Q underflows.
+pub fn log_gamma_q_derivative_a(a: f64, x: f64) -> f64 {
+    if !(a > 0.0 && a < f64::INFINITY && x >= 0.0) {
+        f64::NAN
+    } else if x == 0.0 || x == f64::INFINITY {
+        x
+    } else {
+        let a = a.max(1e-290);
+        log_derivative(a, x, x.ln()) / Part::of(a, x).over_density(false, a, x)
     }
 }
 

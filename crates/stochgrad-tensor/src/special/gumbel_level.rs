@@ -7,10 +7,11 @@ fn drop(z: f64) -> f64 {
     }
     let mut term = 0.5 * z * z;
     let mut sum = term;
-    let mut n = 2.0;
-    while term.abs() > 1e-18 * sum.abs() {
-        n += 1.0;
-        term *= -z / n;
+    for n in 3..40 {
+        if term.abs() <= 1e-18 * sum.abs() {
+            break;
+        }
+        term *= -z / f64::from(n);
         sum += term;
     }
     sum

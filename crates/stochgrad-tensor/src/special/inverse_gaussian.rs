@@ -35,18 +35,37 @@ fn log_parts(x: f64, location: f64, concentration: f64) -> (f64, f64) {
 /// assert!((inverse_gaussian_icdf(0.6276978381552527, 1.0, 2.0) - 1.0).abs() < 1e-12);
 /// ```
 pub fn inverse_gaussian_icdf(p: f64, location: f64, concentration: f64) -> f64 {
+    quantile(p, 1.0 - p, location, concentration)
+}
+
+/// The x with P(X > x) = q for an inverse Gaussian variate X with mean `location` and the given concentration.
+///
+/// Domain and error are those of [`inverse_gaussian_icdf`], also for probabilities below the rounding of 1.
+///
+/// ```
+/// # use stochgrad_tensor::special::{inverse_gaussian_complement_icdf, inverse_gaussian_icdf};
+/// let (x, y) = (inverse_gaussian_icdf(0.25, 1.0, 2.0), inverse_gaussian_complement_icdf(0.75, 1.0, 2.0));
+/// assert!((x - y).abs() < 1e-12);
+/// ```
+pub fn inverse_gaussian_complement_icdf(q: f64, location: f64, concentration: f64) -> f64 {
+    quantile(1.0 - q, q, location, concentration)
+}
+
+/// The x with P(X <= x) = p and P(X > x) = q, by the smaller one of them.
+fn quantile(p: f64, q: f64, location: f64, concentration: f64) -> f64 {
     let positive = |x: f64| x > 0.0 && x < f64::INFINITY;
-    if !((0.0..=1.0).contains(&p) && positive(location) && positive(concentration)) {
+    if !(p >= 0.0 && q >= 0.0 && positive(location) && positive(concentration)) {
         return f64::NAN;
     }
-    if p == 0.0 || p == 1.0 {
+    if p == 0.0 || q == 0.0 {
         return if p == 0.0 { 0.0 } else { f64::INFINITY };
     }
     let (m, l) = (location.ln(), concentration.ln());
     // The density decays as e^(-l / 2x) towards 0, and as e^(-l x / 2 m^2) towards infinity.
     let bracket = [m.min(l) - 10.0, m.max(2.0 * m - l) + 10.0];
     let spread = (0.5 * (m - l)).exp().min(1.0);
-    let guess = m + spread * super::normal_icdf(p);
+    let normal = if p <= 0.5 { super::normal_icdf(p) } else { -super::normal_icdf(q) };
+    let guess = m + spread * normal;
     let log_x = rising_root(bracket, guess, |log_x| {
         let x = log_x.exp();
         let (lower, upper) = log_parts(x, location, concentration);
@@ -55,7 +74,7 @@ pub fn inverse_gaussian_icdf(p: f64, location: f64, concentration: f64) -> f64 {
         if p <= 0.5 {
             (lower - p.ln(), (log_density - lower).exp())
         } else {
-            ((-p).ln_1p() - upper, (log_density - upper).exp())
+            (q.ln() - upper, (log_density - upper).exp())
         }
     });
     log_x.exp()
@@ -80,6 +99,12 @@ mod tests {
             }
         }
         assert_eq!((inverse_gaussian_icdf(0.0, 1.0, 1.0), inverse_gaussian_icdf(1.0, 1.0, 1.0)), (0.0, f64::INFINITY));
+        for q in [1e-300, 1e-100, 1e-20, 0.01, 0.4] {
+            let x = inverse_gaussian_complement_icdf(q, 1.3, 2.4);
+            assert_relative(&format!("{q:e}"), log_parts(x, 1.3, 2.4).1, f64::ln(q), 1e-12);
+        }
+        assert_eq!(inverse_gaussian_complement_icdf(0.0, 1.0, 1.0), f64::INFINITY);
+        assert!(inverse_gaussian_complement_icdf(-1e-9, 1.0, 1.0).is_nan());
         assert!(inverse_gaussian_icdf(0.5, -1.0, 1.0).is_nan() && inverse_gaussian_icdf(1.5, 1.0, 1.0).is_nan());
     }
 }

@@ -67,7 +67,7 @@ fn exp_minus_linear(u: f64) -> f64 {
 }
 
 /// ln(1 + w) - w, with a small relative error near 0.
-fn log_1p_minus_linear(w: f64) -> f64 {
+pub(super) fn log_1p_minus_linear(w: f64) -> f64 {
     if w.abs() > 0.2 {
         return w.ln_1p() - w;
     }
@@ -86,7 +86,7 @@ fn log_1p_minus_linear(w: f64) -> f64 {
 fn integrate(f: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64, curvature: f64) -> TailIntegrals {
     // On a convex function, Newton's method approaches the root from the right after its first step.
     let slope = derivative(0.0);
-    let mut end = 2.0 * CUTOFF / (slope + slope.hypot((2.0 * CUTOFF).sqrt() * curvature.sqrt()));
+    let mut end = 2.0 * CUTOFF / (slope + slope.hypot((2.0 * CUTOFF).sqrt() * curvature.max(f64::MIN_POSITIVE).sqrt()));
     for _ in 0..4 {
         end -= (f(end) - CUTOFF) / derivative(end);
     }
@@ -120,7 +120,8 @@ pub(super) fn gamma_tail(a: f64, x: f64, side: Side) -> TailIntegrals {
 /// With s = logit(x) - logit(t) the exponent is f(s) = (a y - b x) s + (a + b) (ln(1 + x (e^-s - 1)) + x s).
 pub(super) fn beta_lower_tail(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let n = a + b;
-    let slope = a * y - b * x;
+    // a y - b x, from the smaller of x and y.
+    let slope = if x <= y { a - n * x } else { n * y - b };
     // Two forms of the same function. Each subtracts quantities of the order of the smaller of x and y.
     let cumulant = |s: f64| {
         let (share, s) = if x <= y { (x, -s) } else { (y, s) };

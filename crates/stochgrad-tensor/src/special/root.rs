@@ -3,7 +3,8 @@
 /// The root of an increasing function in a bracket, from an initial guess. `f` returns the value and the slope.
 ///
 /// Method: Newton's method. If a step leaves the bracket or is not finite (value and slope may have underflowed), the
-/// bracket is bisected instead. The iteration ends when a step is below the rounding error of the root.
+/// bracket is bisected instead. The iteration ends when a step is below the rounding error of the root, and after 200
+/// steps at the latest.
 pub(super) fn rising_root(bracket: [f64; 2], guess: f64, f: impl Fn(f64) -> (f64, f64)) -> f64 {
     rising_root_within(2.0 * f64::EPSILON, bracket, guess, f)
 }
@@ -28,10 +29,14 @@ pub(super) fn rising_root_within(
             low = x
         }
         let newton = x - value / slope;
+        // A small step of Newton's method may leave the bracket by a rounding error.
+        if (newton - x).abs() <= precision * x.abs() {
+            return newton.clamp(low, high);
+        }
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
         let step = (next - x).abs();
         x = next;
-        if step <= precision * x.abs() {
+        if step <= 2.0 * f64::EPSILON * x.abs() {
             break;
         }
     }

@@ -1,67 +1,125 @@
 //! The distribution function of the von Mises distribution, and its derivative with respect to the concentration.
 
-use super::bessel::bessel_ie;
+use super::bessel::log_bessel_ie;
 use super::normal::normal_icdf;
 use super::quadrature::legendre;
 use super::root::rising_root;
 use std::f64::consts::PI;
 
-/// The integral of e^(kappa (cos t - cos from)) f(t) over `from` <= t <= `to`, both in [0, pi].
-fn integral(kappa: f64, from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
-    let width = 2.0_f64.min(6.0 / (1.0 + kappa).sqrt());
-    // cos t - cos from = -2 sin((t + from) / 2) sin((t - from) / 2), without cancellation.
-    let drop = |t: f64| 2.0 * kappa * (0.5 * (t + from)).sin() * (0.5 * (t - from)).sin();
-    let (mut at, mut sum) = (from, 0.0);
-    while at < to && drop(at) < 45.0 {
-        let end = (at + width).min(to);
-        sum += legendre(at, end, |t| (-drop(t)).exp() * f(t));
+/// The angle pi in single precision, which is above pi. Angles up to this value count as pi.
+const SINGLE_PI: f64 = 3.141_592_741_012_573_2;
+
+/// The exponent at which an integrand is cut off.
+const CUTOFF: f64 = 45.0;
+
+/// What the constant pi is below pi.
+const PI_REST: f64 = 1.224_646_799_147_353_2e-16;
+
+/// The length of the interval from x to pi.
+fn to_pi(x: f64) -> f64 {
+    (PI - x) + PI_REST
+}
+
+/// The integral of e^-(kappa fall) f(fall) with fall = cos(from) - cos(t), over an interval of t of this length that
+/// starts at `from`, inside [0, pi]. At most 60 panels.
+fn integral(kappa: f64, from: f64, length: f64, f: impl Fn(f64) -> f64) -> f64 {
+    // cos(from) - cos(t) = 2 sin(from + v / 2) sin(v / 2) for v = t - from, without cancellation.
+    let fall = |v: f64| 2.0 * (from + 0.5 * v).sin() * (0.5 * v).sin();
+    // Half of the interval over which a parabola with this slope and the largest curvature falls by the cutoff.
+    let slope = kappa * from.sin();
+    let width = 2.0_f64.min(CUTOFF / (slope + slope.hypot((2.0 * CUTOFF * kappa).sqrt())));
+    let (mut at, mut sum) = (0.0, 0.0);
+    for _ in 0..60 {
+        if at >= length || kappa * fall(at) >= CUTOFF {
+            break;
+        }
+        let end = (at + width).min(length);
+        sum += legendre(at, end, |v| {
+            let fall = fall(v);
+            (-kappa * fall).exp() * f(fall)
+        });
         at = end;
     }
     sum
 }
 
-fn in_domain(x: f64, kappa: f64) -> bool {
-    x.abs() <= PI && (0.0..f64::INFINITY).contains(&kappa)
+fn is_concentration(kappa: f64) -> bool {
+    (0.0..f64::INFINITY).contains(&kappa)
 }
 
-/// e^(kappa cos x) / (2 pi I_0(kappa))
-fn density(x: f64, kappa: f64) -> f64 {
-    (-2.0 * kappa * (0.5 * x).sin().powi(2)).exp() / (2.0 * PI * bessel_ie(0, kappa))
+/// ln of e^(kappa cos x) / (2 pi I_0(kappa))
+fn log_density(x: f64, kappa: f64) -> f64 {
+    let sine = (0.5 * x).sin();
+    -2.0 * (kappa * sine * sine) - (2.0 * PI).ln() - log_bessel_ie(0.0, kappa)
+}
+
+/// ln P(X > |x|) for |x| <= pi.
+fn log_tail(x: f64, kappa: f64) -> f64 {
+    log_density(x, kappa) + integral(kappa, x.abs(), to_pi(x.abs()), |_| 1.0).ln()
 }
 
 /// P(X <= x) for a von Mises angle X in [-pi, pi] with mean 0 and concentration `kappa`.
 ///
-/// Domain: -pi <= x <= pi, finite kappa >= 0; anything else gives NaN. Relative error of the smaller of the two tails
-/// below 1e-12 for kappa up to 1e8 (Gauss-Legendre panels).
+/// Domain: all x, where the probability is 0 up to -pi and 1 from pi on, and finite kappa >= 0; anything else gives NaN.
+/// Relative error of the smaller of the two tails below 2e-14 + 1e-15 |ln of the tail|, for all concentrations
+/// (Gauss-Legendre panels, at most 60).
 ///
 /// ```
 /// # use stochgrad_tensor::special::von_mises_cdf;
 /// assert!((von_mises_cdf(0.0, 3.0) - 0.5).abs() < 1e-15);
 /// ```
 pub fn von_mises_cdf(x: f64, kappa: f64) -> f64 {
-    if !in_domain(x, kappa) {
+    if x.is_nan() || !is_concentration(kappa) {
         return f64::NAN;
     }
-    let tail = density(x, kappa) * integral(kappa, x.abs(), PI, |_| 1.0);
+    if x.abs() >= PI {
+        return if x < 0.0 { 0.0 } else { 1.0 };
+    }
+    let tail = log_tail(x, kappa).exp();
     if x <= 0.0 { tail } else { 1.0 - tail }
 }
 
-/// The x with P(X <= x) = p for a von Mises angle X in [-pi, pi] with mean 0: the inverse of [`von_mises_cdf`].
+/// ln of [`von_mises_cdf`]; the logarithm of the survival function is its value at -x.
 ///
-/// Domain: 0 <= p <= 1, finite kappa >= 0; anything else gives NaN. Error below 1e-12 (Newton's method on the
-/// logarithm, in a bracket).
+/// Domain: that of [`von_mises_cdf`]; -inf up to -pi, and 0 from pi on. The error is below 3e-14 * max(|result|, 1) for
+/// x < 0, and relative to the result for x > 0.
+///
+/// ```
+/// # use stochgrad_tensor::special::von_mises_log_cdf;
+/// assert!((von_mises_log_cdf(0.0, 3.0) + 2_f64.ln()).abs() < 1e-15);
+/// ```
+pub fn von_mises_log_cdf(x: f64, kappa: f64) -> f64 {
+    if x.is_nan() || !is_concentration(kappa) {
+        f64::NAN
+    } else if x.abs() >= PI {
+        if x < 0.0 { f64::NEG_INFINITY } else { 0.0 }
+    } else if x <= 0.0 {
+        log_tail(x, kappa)
+    } else {
+        (-log_tail(x, kappa).exp()).ln_1p()
+    }
+}
+
+/// The x with P(X <= x) = p for a von Mises angle X in [-pi, pi] with mean 0: the inverse of [`von_mises_cdf`]. The
+/// quantile of the survival function is minus this value.
+///
+/// Domain: 0 <= p <= 1, finite kappa >= 0; anything else gives NaN. Error below 1e-12, relative to the result for large
+/// concentrations (Newton's method on the logarithm, in a bracket, at most 200 steps).
 pub fn von_mises_icdf(p: f64, kappa: f64) -> f64 {
-    if !((0.0..=1.0).contains(&p) && (0.0..f64::INFINITY).contains(&kappa)) {
+    if !((0.0..=1.0).contains(&p) && is_concentration(kappa)) {
         return f64::NAN;
     }
     let tail = p.min(1.0 - p);
     if tail == 0.0 {
         return if p == 0.0 { -PI } else { PI };
     }
+    if tail == 0.5 {
+        return 0.0;
+    }
     let guess = (normal_icdf(tail) / kappa.max(0.1).sqrt()).max(PI * (2.0 * tail - 1.0));
     let x = rising_root([-PI, 0.0], guess, |x| {
-        let reached = von_mises_cdf(x, kappa);
-        (reached.ln() - tail.ln(), density(x, kappa) / reached)
+        let reached = log_tail(x, kappa);
+        (reached - tail.ln(), (log_density(x, kappa) - reached).exp())
     });
     if p <= 0.5 { x } else { -x }
 }
@@ -76,10 +134,30 @@ fn gap(t: f64) -> f64 {
 /// Domain: finite kappa >= 0; anything else gives NaN. Relative error below 1e-13, also where the difference would have
 /// no correct digits.
 pub fn von_mises_gap(kappa: f64) -> f64 {
-    if (0.0..f64::INFINITY).contains(&kappa) {
-        integral(kappa, 0.0, PI, gap) / integral(kappa, 0.0, PI, |_| 1.0)
+    if (1e6..f64::INFINITY).contains(&kappa) {
+        // The asymptotic series; the integrals would underflow at last.
+        let inverse = 1.0 / kappa;
+        0.5 * inverse * (1.0 + 0.25 * inverse * (1.0 + inverse))
+    } else if is_concentration(kappa) {
+        integral(kappa, 0.0, PI, |gap| gap) / integral(kappa, 0.0, PI, |_| 1.0)
     } else {
         f64::NAN
+    }
+}
+
+/// The derivative of P(X > x) with respect to the concentration over the density at x, for 0 <= x <= pi.
+fn tail_derivative_over_density(x: f64, kappa: f64, mean_gap: f64) -> f64 {
+    if kappa > 1e150 && gap(x) < 1e4 * mean_gap {
+        // The limit, that of a normal variate with variance 1 / kappa; the integrals would underflow.
+        return -0.5 * x / kappa;
+    }
+    if gap(x) >= mean_gap {
+        // E(1 - cos X) - (1 - cos t), which has a constant sign on this side.
+        let start = mean_gap - gap(x);
+        integral(kappa, x, to_pi(x), |fall| start - fall)
+    } else {
+        let sine = (0.5 * x).sin();
+        -(2.0 * (kappa * sine * sine)).exp() * integral(kappa, 0.0, x, |fall| mean_gap - fall)
     }
 }
 
@@ -98,17 +176,13 @@ impl VonMisesPath {
 
     /// The derivative at an angle in [-pi, pi]: -(dF/dkappa) / p. Where the density underflows, it is 0.
     pub(crate) fn at(&self, x: f64) -> f64 {
-        if !in_domain(x, self.kappa) {
+        if !(x.abs() <= SINGLE_PI && is_concentration(self.kappa)) {
             return f64::NAN;
         }
-        let (angle, kappa) = (x.abs(), self.kappa);
-        let above = |t: f64| self.mean_gap - gap(t);
-        // The integral of E cos t - cos t over the tail, or minus the integral from the centre to x, over the density.
-        let size = if gap(angle) >= self.mean_gap {
-            -integral(kappa, angle, PI, above)
-        } else {
-            (2.0 * kappa * (0.5 * angle).sin().powi(2)).exp() * integral(kappa, 0.0, angle, above)
-        };
+        if x.abs() >= PI {
+            return 0.0;
+        }
+        let size = -tail_derivative_over_density(x.abs(), self.kappa, self.mean_gap);
         let size = if size.is_finite() { size } else { 0.0 };
         if x <= 0.0 { size } else { -size }
     }
@@ -116,26 +190,55 @@ impl VonMisesPath {
 
 /// The derivative of [`von_mises_cdf`] with respect to the concentration.
 ///
-/// Domain: that of [`von_mises_cdf`]. Relative error below 1e-11, since the integrand has a constant sign.
+/// Domain: that of [`von_mises_cdf`]; 0 outside (-pi, pi). Relative error below 1e-10, since the integrand has a
+/// constant sign.
 pub fn von_mises_cdf_derivative(x: f64, kappa: f64) -> f64 {
-    if !in_domain(x, kappa) {
+    if x.is_nan() || !is_concentration(kappa) {
         return f64::NAN;
     }
-    let mean_gap = von_mises_gap(kappa);
-    let angle = x.abs();
-    // The integral of (cos t - E cos t) p(t) over the tail, or minus the integral from the centre to x.
-    let tail = if gap(angle) >= mean_gap {
-        density(x, kappa) * integral(kappa, angle, PI, |t| mean_gap - gap(t))
-    } else {
-        -density(0.0, kappa) * integral(kappa, 0.0, angle, |t| mean_gap - gap(t))
-    };
+    if x.abs() >= PI {
+        return 0.0;
+    }
+    let tail = log_density(x, kappa).exp() * tail_derivative_over_density(x.abs(), kappa, von_mises_gap(kappa));
     if x <= 0.0 { tail } else { -tail }
+}
+
+/// The derivative of [`von_mises_log_cdf`] with respect to the concentration.
+///
+/// Domain and error: those of [`von_mises_cdf_derivative`], also where the probability underflows.
+pub fn von_mises_log_cdf_derivative(x: f64, kappa: f64) -> f64 {
+    let slope = von_mises_log_cdf_slope(x, kappa);
+    if slope.is_nan() || x.abs() >= PI {
+        return if slope.is_nan() { slope } else { 0.0 };
+    }
+    let tail = slope * tail_derivative_over_density(x.abs(), kappa, von_mises_gap(kappa));
+    if x <= 0.0 { tail } else { -tail }
+}
+
+/// The derivative of [`von_mises_log_cdf`] with respect to x: the density over the probability.
+///
+/// Domain: that of [`von_mises_cdf`]; +inf up to -pi, and 0 beyond pi. Relative error below 1e-12, also where the
+/// probability underflows.
+pub fn von_mises_log_cdf_slope(x: f64, kappa: f64) -> f64 {
+    if x.is_nan() || !is_concentration(kappa) {
+        f64::NAN
+    } else if x.abs() >= PI {
+        if x < 0.0 { f64::INFINITY } else { 0.0 }
+    } else if x <= 0.0 {
+        1.0 / integral(kappa, -x, to_pi(-x), |_| 1.0)
+    } else {
+        (log_density(x, kappa) - von_mises_log_cdf(x, kappa)).exp()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::assertions::{assert_near, assert_relative};
     use super::*;
+
+    fn density(x: f64, kappa: f64) -> f64 {
+        log_density(x, kappa).exp()
+    }
 
     #[test]
     fn the_inverse_undoes_the_distribution_function() {
@@ -194,9 +297,16 @@ mod tests {
     #[test]
     fn ends_and_misuse() {
         assert_eq!((von_mises_cdf(-PI, 2.0), von_mises_cdf(PI, 2.0)), (0.0, 1.0));
-        assert!((von_mises_gap(2.0) - (1.0 - bessel_ie(1, 2.0) / bessel_ie(0, 2.0))).abs() < 1e-14);
+        let ratio = (log_bessel_ie(1.0, 2.0) - log_bessel_ie(0.0, 2.0)).exp();
+        assert!((von_mises_gap(2.0) - (1.0 - ratio)).abs() < 1e-14);
         assert!((von_mises_gap(1e10) / 0.5e-10 - 1.0).abs() < 1e-9 && von_mises_gap(-1.0).is_nan());
-        assert!(von_mises_cdf(4.0, 1.0).is_nan() && von_mises_cdf(0.0, -1.0).is_nan());
+        assert!(von_mises_cdf(f64::NAN, 1.0).is_nan() && von_mises_cdf(0.0, -1.0).is_nan());
+        // Angles of single precision are above pi.
+        for x in [f64::from(std::f32::consts::PI), 3.2, f64::INFINITY] {
+            assert_eq!((von_mises_cdf(x, 1.0), von_mises_cdf(-x, 1.0)), (1.0, 0.0));
+            assert_eq!((von_mises_cdf_derivative(x, 1.0), von_mises_log_cdf(x, 1.0)), (0.0, 0.0));
+        }
+        assert_eq!(VonMisesPath::new(1.0).at(f64::from(std::f32::consts::PI)), 0.0);
         assert!((von_mises_cdf(1.0, 0.0) - (0.5 + 0.5 / PI)).abs() < 1e-15);
     }
 }

@@ -24,8 +24,16 @@ struct Line<F>([F; WIDTH]);
 
 impl<F: Real> Buffer<F> {
     /// A buffer whose elements all have the same value.
+    ///
+    /// # Panics
+    /// If the allocator has no memory for it.
     pub(crate) fn full(len: usize, value: F) -> Self {
-        Buffer { lines: vec![Line([value; WIDTH]); len.div_ceil(WIDTH)], len }
+        let (mut lines, count) = (Vec::new(), len.div_ceil(WIDTH));
+        if lines.try_reserve_exact(count).is_err() {
+            panic!("expected memory for {len} elements of type {}, got none from the allocator", F::NAME);
+        }
+        lines.resize(count, Line([value; WIDTH]));
+        Buffer { lines, len }
     }
 
     /// The first `len` elements of an iterator, which must have at least as many.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::real::Real;
 use crate::storage::buffer::Buffer;
+use crate::storage::memory::allocated;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
@@ -47,16 +48,19 @@ pub struct PoolStatistics {
 }
 
 impl<F: Real> Pool<F> {
+    /// The largest number of threads.
+    pub const MOST_THREADS: usize = 1024;
+
     /// A pool whose kernels run on one thread.
     pub fn new() -> Self {
         Self::with_threads(1)
     }
 
-    /// A pool whose kernels may use up to `threads` threads of rayon's current pool for large work; 0 counts as 1.
-    /// Results do not depend on the number of threads.
+    /// A pool whose kernels may use up to `threads` threads of rayon's current pool for large work; 0 counts as 1, and
+    /// more than [`MOST_THREADS`](Self::MOST_THREADS) as that number. Results do not depend on the number of threads.
     pub fn with_threads(threads: usize) -> Self {
         Self {
-            threads: threads.max(1),
+            threads: threads.clamp(1, Self::MOST_THREADS),
             buffers: RefCell::default(),
             taken: Cell::new(0),
             reused: Cell::new(0),
@@ -80,8 +84,11 @@ impl<F: Real> Pool<F> {
     }
 
     /// A tensor of this shape that does not share its buffer. Its elements have unspecified values.
+    ///
+    /// # Panics
+    /// As [`Tensor::full`].
     pub fn take(&self, shape: Shape) -> Tensor<F> {
-        let length = shape.numel();
+        let length = allocated::<F>(&shape);
         self.taken.set(self.taken.get() + 1);
         let kept = self.buffers.borrow_mut().get_mut(&length).and_then(Vec::pop);
         let buffer = match kept {
@@ -174,6 +181,7 @@ mod tests {
     fn clearing_returns_all_buffers() {
         let pool = Pool::<f64>::with_threads(0);
         assert_eq!(pool.threads(), 1);
+        assert_eq!(Pool::<f64>::with_threads(usize::MAX).threads(), Pool::<f64>::MOST_THREADS);
         pool.recycle(Tensor::zeros([100]));
         pool.clear();
         assert_eq!(pool.statistics().held_bytes, 0);

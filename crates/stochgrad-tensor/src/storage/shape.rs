@@ -61,9 +61,9 @@ impl Shape {
 
     /// The distance between neighbours along each axis of a row-major buffer, in elements.
     pub fn strides(&self) -> SmallVec<[usize; 6]> {
-        let mut strides = SmallVec::from_elem(1, self.rank());
+        let mut strides: SmallVec<[usize; 6]> = SmallVec::from_elem(1, self.rank());
         for axis in (1..self.rank()).rev() {
-            strides[axis - 1] = strides[axis] * self.0[axis];
+            strides[axis - 1] = strides[axis].saturating_mul(self.0[axis]);
         }
         strides
     }
@@ -97,7 +97,8 @@ impl Shape {
     /// The products of the sizes before, at and after an axis: a view of the tensor as `[outer, size, inner]`.
     pub(crate) fn around(&self, axis: usize) -> (usize, usize, usize) {
         assert!(axis < self.rank(), "expected an axis below {}, got axis {axis} of shape {self}", self.rank());
-        (self.0[..axis].iter().product(), self.0[axis], self.0[axis + 1..].iter().product())
+        let product = |sizes: &[usize]| sizes.iter().fold(1, |product: usize, &size| product.saturating_mul(size));
+        (product(&self.0[..axis]), self.0[axis], product(&self.0[axis + 1..]))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::{TensorError, TensorResult};
 use crate::real::Real;
 use crate::storage::buffer::Buffer;
+use crate::storage::memory::allocated;
 use crate::storage::shape::Shape;
 
 /// A dense row-major array behind a shared buffer.
@@ -36,7 +37,7 @@ impl<F: Real> Tensor<F> {
     /// [`TensorError::ShapeMismatch`] if the number of elements is not that of the shape.
     pub fn new(elements: Vec<F>, shape: impl Into<Shape>) -> TensorResult<Self> {
         let shape = shape.into();
-        check_length(&shape, elements.len())?;
+        check_length::<F>(&shape, elements.len())?;
         Ok(Self { shape, data: Arc::new(Buffer::from(&elements[..])) })
     }
 
@@ -46,14 +47,14 @@ impl<F: Real> Tensor<F> {
     /// [`TensorError::Ragged`] if the rows differ in length.
     pub fn from_rows<R: AsRef<[F]>>(rows: &[R]) -> TensorResult<Self> {
         let columns = rows.first().map_or(0, |row| row.as_ref().len());
-        let mut elements = Vec::with_capacity(rows.len() * columns);
         for (index, row) in rows.iter().enumerate() {
-            let row = row.as_ref();
-            if row.len() != columns {
-                return Err(TensorError::Ragged { row: index, expected: columns, found: row.len() });
+            let found = row.as_ref().len();
+            if found != columns {
+                return Err(TensorError::Ragged { row: index, expected: columns, found });
             }
-            elements.extend_from_slice(row);
         }
+        let mut elements = Vec::with_capacity(rows.len().saturating_mul(columns));
+        rows.iter().for_each(|row| elements.extend_from_slice(row.as_ref()));
         Self::new(elements, [rows.len(), columns])
     }
 
@@ -63,9 +64,13 @@ impl<F: Real> Tensor<F> {
     }
 
     /// A tensor whose elements all have the same value.
+    ///
+    /// # Panics
+    /// If the shape does not fit into the memory of the machine, as for all constructors that take a shape without the
+    /// elements. [`Shape::check_memory`] is the same check as an error.
     pub fn full(shape: impl Into<Shape>, value: F) -> Self {
         let shape = shape.into();
-        let data = Arc::new(Buffer::full(shape.numel(), value));
+        let data = Arc::new(Buffer::full(allocated::<F>(&shape), value));
         Self { shape, data }
     }
 
@@ -82,7 +87,7 @@ impl<F: Real> Tensor<F> {
     /// A tensor whose element at flat (row-major) position `i` is `element(i)`.
     pub fn from_fn(shape: impl Into<Shape>, element: impl FnMut(usize) -> F) -> Self {
         let shape = shape.into();
-        let len = shape.numel();
+        let len = allocated::<F>(&shape);
         let data = Arc::new(Buffer::collect(len, (0..len).map(element)));
         Self { shape, data }
     }
@@ -169,7 +174,7 @@ impl<F: Real> Tensor<F> {
     /// [`TensorError::ShapeMismatch`] if the number of elements differs.
     pub fn reshape(&self, shape: impl Into<Shape>) -> TensorResult<Self> {
         let shape = shape.into();
-        check_length(&shape, self.len())?;
+        check_length::<F>(&shape, self.len())?;
         Ok(Self { shape, data: Arc::clone(&self.data) })
     }
 
@@ -241,8 +246,11 @@ impl<F: Real> Tensor<F> {
     }
 }
 
-fn check_length(shape: &Shape, found: usize) -> TensorResult<()> {
+fn check_length<F: Real>(shape: &Shape, found: usize) -> TensorResult<()> {
     let expected = shape.numel();
+    if found == 0 {
+        shape.check_memory::<F>(usize::MAX)?;
+    }
     if expected == found { Ok(()) } else { Err(TensorError::ShapeMismatch { shape: shape.clone(), expected, found }) }
 }
 
@@ -301,6 +309,8 @@ mod tests {
             "expected 3 element(s) for shape [3], got 2; pass a shape with 2 element(s) in total"
         );
         let huge = Tensor::<f64>::new(vec![], [usize::MAX, 2]);
+        assert!(matches!(huge, Err(TensorError::TooLarge { .. })));
+        let huge = Tensor::<f64>::new(vec![1.0], [usize::MAX, 2]);
         assert!(matches!(huge, Err(TensorError::ShapeMismatch { .. })));
     }
 

@@ -95,3 +95,32 @@ fn simplices_sum_to_one_and_extremes_are_finite() {
         }
     }
 }
+
+/// Inverting twice is the identity, and a chain grows without nesting: no operation depends on a depth.
+#[test]
+fn inverses_and_chains_do_not_nest() {
+    let tape = Tape::<f64>::new();
+    let mut map = Bijector::chain([Bijector::Exp, Bijector::affine(tape.constant(1.0), 2.0)]);
+    for _ in 0..200_000 {
+        map = map.inverted();
+    }
+    assert!((map.forward(tape.constant(0.0)).item().unwrap() - 3.0).abs() < 1e-15);
+    let mut map = Bijector::Exp;
+    for _ in 0..200_001 {
+        map = map.inverted();
+    }
+    assert_eq!(map.forward(tape.constant(1.0)).item().unwrap(), 0.0);
+    assert!(matches!(map.inverted(), Bijector::Exp));
+
+    let mut map = Bijector::chain([]);
+    for _ in 0..50_000 {
+        map = Bijector::chain([map, Bijector::Exp, Bijector::Exp.inverted()]);
+        map = Bijector::chain([map]);
+    }
+    let copy = map.clone();
+    assert!(format!("{copy:?}").len() > 100_000);
+    let y = map.forward(tape.constant(0.5));
+    assert!((y.item().unwrap() - 0.5).abs() < 1e-9);
+    assert!((copy.inverted().forward(y).item().unwrap() - 0.5).abs() < 1e-9);
+    assert_eq!(map.output_shape(&Shape::scalar()), Shape::scalar());
+}

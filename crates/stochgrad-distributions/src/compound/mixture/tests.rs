@@ -1,4 +1,5 @@
 use super::*;
+use crate::continuous::gamma::Gamma;
 use crate::continuous::laplace::Laplace;
 use crate::continuous::normal::Normal;
 use crate::discrete::poisson::Poisson;
@@ -38,4 +39,103 @@ fn misfits_are_errors_and_a_stored_mixture_binds_again() {
     assert!(inflated.capabilities().reparameterized.is_none());
     let at_zero = 0.2 + 0.8 * (-2.0_f64).exp();
     assert_abs_diff_eq!(inflated.log_prob(tape.constant(0.0)).item().unwrap(), at_zero.ln(), epsilon = 1e-14);
+}
+
+/// The score with respect to a weight of 0 or 1 is (p₁(x) − p₂(x)) / p(x).
+#[test]
+fn a_weight_at_an_end_has_a_score() {
+    for weight in [0.0, 1e-12, 0.5, 1.0] {
+        for x in [0.5, 2.0, 9.0] {
+            let tape = Tape::<f64>::new();
+            let p = tape.parameter(weight);
+            let (normal, gamma) = (Normal::new(tape.constant(0.0), 2.0), Gamma::new(tape.constant(0.9), 2.0));
+            let mixture = Mixture::from_probability(p, normal, gamma).unwrap();
+            let value = tape.constant(x);
+            let [first, second] = [normal.log_prob(value), gamma.log_prob(value)].map(|log| log.item().unwrap().exp());
+            let expected = (first - second) / (weight * first + (1.0 - weight) * second);
+            let [score] = tape.grad(mixture.log_prob(value), [p]).unwrap();
+            let [curvature] = tape.grad(score, [p]).unwrap();
+            let (score, curvature) = (score.item().unwrap(), curvature.item().unwrap());
+            assert!((score - expected).abs() < 1e-12 * expected.abs(), "{weight} at {x}: {score} and {expected}");
+            assert!((curvature + expected.powi(2)).abs() < 1e-11 * expected.powi(2), "{weight} at {x}: {curvature}");
+            if (weight, x) == (1.0, 0.5) {
+                assert_abs_diff_eq!(score, -2.561_232_363_878_397, epsilon = 1e-13);
+            }
+        }
+    }
+    // Nothing is possible below 0 but the first distribution.
+    let tape = Tape::<f64>::new();
+    let p = tape.parameter(0.0);
+    let (first, second) = (Gamma::new(tape.constant(0.9), 2.0), Gamma::new(tape.constant(2.0), 2.0));
+    let mixture = Mixture::from_probability(p, first, second).unwrap();
+    let value = tape.parameter(-1.0);
+    let log = mixture.log_prob(value);
+    assert_eq!(log.item().unwrap(), f64::NEG_INFINITY);
+    let slopes = tape.backward(log, [p, value]).unwrap().map(|slope| slope.item().unwrap());
+    assert_eq!(slopes, [0.0, 0.0]);
+}
+
+#[test]
+fn quantiles_at_the_ends_are_those_of_the_support() {
+    let tape = Tape::<f64>::new();
+    let (normal, gamma) = (Normal::new(tape.constant(0.0), 2.0), Gamma::new(tape.constant(0.9), 2.0));
+    for (weight, low) in [(0.4, f64::NEG_INFINITY), (0.0, 0.0)] {
+        let mixture = Mixture::from_probability(tape.constant(weight), normal, gamma).unwrap();
+        let ends = [0.0, 1.0].map(|p| mixture.icdf(tape.constant(p)).item().unwrap());
+        assert_eq!(ends, [low, f64::INFINITY]);
+        let ends = [0.0, 1.0].map(|p| mixture.inverse_survival(tape.constant(p)).item().unwrap());
+        assert_eq!(ends, [f64::INFINITY, low]);
+    }
+    let wide = tape.constant([0.5, 0.5]);
+    assert!(Mixture::from_probability(wide, normal, gamma).is_err());
+}
+
+/// Weights whose sum has rounded lead to no probability above 1, and the ends are exact.
+#[test]
+fn probabilities_are_at_most_one() {
+    fn check<F: Real>() {
+        for weight in [1e-10, 0.1, 0.3, 0.3125, 0.7, 0.875, 1.0 - F::EPSILON.to_f64()] {
+            let tape = Tape::<F>::new();
+            let parts = || (Normal::new(tape.constant(0.3), 1.25), Laplace::new(tape.constant(0.3), 1.25));
+            let by_probability = Mixture::from_probability(tape.constant(weight), parts().0, parts().1).unwrap();
+            let logit = (weight / (1.0 - weight)).ln();
+            let by_logit = Mixture::from_logit(tape.constant(logit), parts().0, parts().1).unwrap();
+            for mixture in [by_probability, by_logit] {
+                let at = |x: f64| {
+                    let x = tape.constant(x);
+                    [mixture.cdf(x), mixture.survival(x), mixture.log_cdf(x), mixture.log_survival(x)]
+                        .map(|y| y.item().unwrap().to_f64())
+                };
+                let infinity = f64::INFINITY;
+                assert_eq!(at(infinity), [1.0, 0.0, 0.0, -infinity], "{weight}");
+                assert_eq!(at(-infinity), [0.0, 1.0, -infinity, 0.0], "{weight}");
+                for x in (-80..80).map(|k| f64::from(k) * 0.75) {
+                    let [lower, upper, log_lower, log_upper] = at(x);
+                    assert!(lower <= 1.0 && upper <= 1.0 && log_lower <= 0.0 && log_upper <= 0.0, "{weight} at {x}");
+                    let tolerance = 8.0 * F::EPSILON.to_f64();
+                    assert!((log_lower.exp() - lower).abs() < tolerance && (lower + upper - 1.0).abs() < tolerance);
+                }
+            }
+        }
+    }
+    check::<f64>();
+    check::<f32>();
+}
+
+/// The logarithm of a probability close to 1 is as precise as the probability of the opposite, with its slope.
+#[test]
+fn logarithms_of_probable_tails_keep_their_digits() {
+    let tape = Tape::<f64>::new();
+    let rate = tape.parameter(1.0);
+    let laplace = || Laplace::new(tape.constant(0.0), rate);
+    let mixture = Mixture::from_probability(tape.constant(0.3), laplace(), laplace()).unwrap();
+    for x in [1.0, 40.0, 300.0] {
+        let log = mixture.log_cdf(tape.constant(x));
+        let [slope] = tape.grad(log, [rate]).unwrap();
+        // −e^(−x) / 2, whose derivative with respect to the scale is x times that.
+        let expected = (-0.5 * (-x).exp()).ln_1p();
+        assert!((log.item().unwrap() - expected).abs() <= 1e-14 * expected.abs());
+        let expected = -0.5 * x * (-x).exp() / expected.exp();
+        assert!((slope.item().unwrap() - expected).abs() <= 1e-13 * expected.abs());
+    }
 }

@@ -99,3 +99,159 @@ fn misfits_are_errors() {
     let three = Normal::new(tape.parameter([0.0, 1.0, 2.0]), 1.0);
     assert!(MixtureSameFamily::from_probabilities(weights, three).is_err());
 }
+
+/// The score with respect to a weight is p_k(x) / p(x), for weights of 0 as well, and the second derivative is minus a
+/// product of two of them.
+#[test]
+fn a_weight_of_zero_has_a_score() {
+    fn check<F: Real>(tolerance: f64) {
+        for weights in [[0.0, 0.5, 0.5], [0.0, 0.0, 1.0], [1e-30, 0.4, 0.6], [0.2, 0.0, 0.8]] {
+            for x in [-3.0, 0.3, 1.0, 8.0] {
+                let tape = Tape::<F>::new();
+                let weights_var = tape.parameter(Tensor::from_fn([3], |k| F::from_f64(weights[k])));
+                let normal = Normal::new(tape.constant(Tensor::from_fn([3], F::from_usize)), 1.0);
+                let mixture = MixtureSameFamily::from_probabilities(weights_var, normal).unwrap();
+                let log = mixture.log_prob(tape.constant(x));
+                let densities = [0.0, 1.0, 2.0].map(|at: f64| (-0.5 * (x - at).powi(2)).exp());
+                let total: f64 = densities.iter().zip(weights).map(|(density, weight)| density * weight).sum();
+                let [score] = tape.grad(log, [weights_var]).unwrap();
+                let [second] = tape.grad(score.index(0, 0), [weights_var]).unwrap();
+                let (score, second) = (score.peek().unwrap(), second.peek().unwrap());
+                for k in 0..3 {
+                    let (found, expected) = (score.as_slice()[k].to_f64(), densities[k] / total);
+                    assert!(
+                        (found - expected).abs() <= tolerance * expected,
+                        "{weights:?} at {x}: {found}, {expected}"
+                    );
+                    let (found, expected) =
+                        (second.as_slice()[k].to_f64(), -densities[0] / total * (densities[k] / total));
+                    assert!(
+                        (found - expected).abs() <= tolerance * -expected,
+                        "{weights:?} at {x}: {found}, {expected}"
+                    );
+                }
+            }
+        }
+    }
+    check::<f64>(1e-13);
+    check::<f32>(1e-5);
+    let tape = Tape::<f64>::new();
+    let weights = tape.parameter([0.0, 0.5, 0.5]);
+    let mixture =
+        MixtureSameFamily::from_probabilities(weights, Normal::new(tape.constant([0.0, 1.0, 2.0]), 1.0)).unwrap();
+    let [score] = tape.backward(mixture.log_prob(tape.constant(0.3)), [weights]).unwrap();
+    assert_abs_diff_eq!(score.as_slice()[0], 1.877_356_580_560_295, epsilon = 1e-14);
+    // Far out, where only the component of weight 0 has a density above the least number, the score is limited.
+    let far = tape.parameter(-1000.0);
+    let log = mixture.log_prob(far);
+    assert_abs_diff_eq!(log.item().unwrap() / -501_001.0, 1.0, epsilon = 1e-3);
+    let [score, slope] = tape.backward(log, [weights, far]).unwrap();
+    assert!(score.all_finite() && slope.as_slice()[0] > 1000.0, "{score:?}, {slope:?}");
+}
+
+#[test]
+fn shapes_of_weights_and_components_that_do_not_fit_are_errors() {
+    let tape = Tape::<f64>::new();
+    let weights = |shape: &[usize]| tape.constant(Tensor::zeros(shape.to_vec()));
+    let components = |shape: &[usize]| Normal::new(tape.constant(Tensor::zeros(shape.to_vec())), 1.0);
+    for (rows, event) in [
+        (&[4, 2][..], &[3, 2][..]),
+        (&[1, 2, 2, 2], &[3, 2]),
+        (&[2, 17, 2, 2], &[3, 2]),
+        (&[4, 2], &[2]),
+        (&[4, 2], &[1, 2]),
+        (&[3, 1], &[3, 2]),
+        (&[2], &[2, 3]),
+        (&[], &[2]),
+        (&[2], &[]),
+        (&[0], &[0]),
+    ] {
+        let error = MixtureSameFamily::from_logits(weights(rows), components(event)).unwrap_err().to_string();
+        assert!(error.contains("expected"), "{rows:?}, {event:?}: {error}");
+    }
+    for (rows, event) in [(&[2][..], &[3, 2][..]), (&[1, 2], &[3, 2]), (&[3, 2], &[3, 2]), (&[3, 2], &[5, 3, 2])] {
+        assert!(MixtureSameFamily::from_logits(weights(rows), components(event)).is_ok(), "{rows:?}, {event:?}");
+    }
+}
+
+/// The quantiles at the ends are the ends of the support, and both tails keep their digits.
+#[test]
+fn quantiles_and_tails_reach_the_ends() {
+    let tape = Tape::<f64>::new();
+    let mixture = MixtureSameFamily::from_probabilities(
+        tape.constant([0.25, 0.75]),
+        Normal::new(tape.constant([-1.0, 2.0]), tape.constant([0.5, 3.0])),
+    )
+    .unwrap();
+    let quantile = |p: f64| mixture.icdf(tape.constant(p)).item().unwrap();
+    assert_eq!((quantile(0.0), quantile(1.0)), (f64::NEG_INFINITY, f64::INFINITY));
+    assert!([-0.1, 1.1, f64::NAN].iter().all(|&p| quantile(p).is_nan()));
+    for p in [1e-300, 1e-30, 1e-6, 0.3, 0.5, 0.9] {
+        let at = tape.parameter(p);
+        let (low, high) = (mixture.icdf(at), mixture.inverse_survival(at));
+        assert!((mixture.log_cdf(low).item().unwrap() - p.ln()).abs() < 1e-11, "{p}");
+        assert!((mixture.log_survival(high).item().unwrap() - p.ln()).abs() < 1e-11, "{p}");
+        let [slope] = tape.grad(high, [at]).unwrap();
+        let expected = -(-mixture.log_prob(high).item().unwrap()).exp();
+        assert!((slope.item().unwrap() / expected - 1.0).abs() < 1e-9, "{p}");
+    }
+    for (x, [below, above]) in [(f64::NEG_INFINITY, [0.0, 1.0]), (f64::INFINITY, [1.0, 0.0])] {
+        let x = tape.constant(x);
+        assert_eq!([mixture.cdf(x).item().unwrap(), mixture.survival(x).item().unwrap()], [below, above]);
+        assert_eq!(mixture.log_prob(x).item().unwrap(), f64::NEG_INFINITY);
+    }
+}
+
+/// The chosen component of a mixture of squashed distributions passes on its base value.
+#[test]
+fn own_samples_of_squashed_components_are_finite() {
+    let tape = Tape::<f32>::new();
+    let noise = KeyedNoise::new(285, 0);
+    let plate = tape.plate("samples", 2000, stochgrad_tape::PlateKind::Samples, &[]);
+    let plates = stochgrad_tape::Plates::from_slice(&[plate]);
+    let draw = crate::Draw::new(&tape, &noise, crate::NoiseKey::new("x", None), plates);
+    let location = tape.parameter([[0.0, 3.0], [1.0, -2.0], [0.3, 0.4]]);
+    for map in [crate::Bijector::Tanh, crate::Bijector::Sigmoid, crate::Bijector::Exp] {
+        let squashed = crate::TransformedDistribution::new(Normal::new(location, 40.0), map);
+        let mixture = MixtureSameFamily::from_logits(tape.parameter([0.0, 1.0]), squashed).unwrap();
+        let x = tape.sample(tape.new_site(), mixture.sample(&draw).unwrap(), &[]);
+        let log = mixture.log_prob(x).sum_over(plate);
+        assert!(log.item().unwrap().is_finite());
+        assert!(tape.backward(log, [location]).unwrap()[0].all_finite());
+    }
+    let shares = crate::TransformedDistribution::new(Normal::new(location, 30.0), crate::Bijector::SoftmaxCentred);
+    let mixture = MixtureSameFamily::from_logits(tape.parameter([0.0, 1.0, 0.4]), shares).unwrap();
+    let x = tape.sample(tape.new_site(), mixture.sample(&draw).unwrap(), &[]);
+    let log = mixture.log_prob(x).sum_over(plate);
+    assert!(log.item().unwrap().is_finite());
+    assert!(tape.backward(log, [location]).unwrap()[0].all_finite());
+}
+
+/// Weights whose sum has rounded lead to no probability above 1, and the ends are exact.
+#[test]
+fn probabilities_are_at_most_one() {
+    fn check<F: Real>() {
+        for weights in [[0.3125, 0.6875, 0.0], [0.1, 0.2, 0.7], [0.875, 0.125, 0.0], [1e-10, 0.3, 0.7]] {
+            let tape = Tape::<F>::new();
+            let components = || Normal::new(tape.constant([0.3, 0.3, -2.0]), 1.25);
+            let by_probability = MixtureSameFamily::from_probabilities(tape.constant(weights), components()).unwrap();
+            let by_logit = MixtureSameFamily::from_logits(tape.constant(weights).ln(), components()).unwrap();
+            for mixture in [by_probability, by_logit] {
+                let at = |x: f64| {
+                    let x = tape.constant(x);
+                    [mixture.cdf(x), mixture.survival(x), mixture.log_cdf(x), mixture.log_survival(x)]
+                        .map(|y| y.item().unwrap().to_f64())
+                };
+                let infinity = f64::INFINITY;
+                assert_eq!(at(infinity), [1.0, 0.0, 0.0, -infinity], "{weights:?}");
+                assert_eq!(at(-infinity), [0.0, 1.0, -infinity, 0.0], "{weights:?}");
+                for x in (-80..80).map(|k| f64::from(k) * 0.75) {
+                    let [lower, upper, log_lower, log_upper] = at(x);
+                    assert!(lower <= 1.0 && upper <= 1.0 && log_lower <= 0.0 && log_upper <= 0.0, "{weights:?}");
+                }
+            }
+        }
+    }
+    check::<f64>();
+    check::<f32>();
+}

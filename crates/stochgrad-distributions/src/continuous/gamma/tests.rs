@@ -34,7 +34,8 @@ fn log_density_is_the_formula() {
 
 #[test]
 fn there_is_nothing_at_zero_and_below() {
-    for a in [0.5, 1.0, 3.0] {
+    assert_nothing_at(BY_RATE, &[1.0, 1.0], -1.0);
+    for a in [0.5, 3.0] {
         assert_nothing_at(BY_RATE, &[a, 1.0], -1.0);
         assert_nothing_at(BY_RATE, &[a, 1.0], 0.0);
     }

@@ -226,9 +226,13 @@ fn parameters_outside_their_domain_are_errors() {
 }
 
 #[test]
-fn a_value_that_is_no_category_is_an_error() {
+fn a_value_that_is_no_category_has_no_probability() {
     for value in [4.0, -1.0, 0.5] {
         let tape = Tape::<f64>::new();
-        assert!(Categorical::from_probabilities(tape.constant(P)).log_prob(tape.constant(value)).item().is_err());
+        let p = tape.parameter(P);
+        let log = Categorical::from_probabilities(p).log_prob(tape.constant(value));
+        assert_eq!(log.item().unwrap(), f64::NEG_INFINITY);
+        let [slope] = tape.grad(log, [p]).unwrap();
+        assert!(slope.value().unwrap().as_slice().iter().all(|&x| x == 0.0), "{slope:?}");
     }
 }

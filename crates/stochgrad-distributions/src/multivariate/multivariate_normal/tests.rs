@@ -125,3 +125,15 @@ fn parameters_are_checked() {
     let stored = <MultivariateNormal<stochgrad_tape::Id> as Family<f64>>::store(&all(&tape)[0]);
     assert!(matches!(stored.spread, Spread::ScaleTril(_)));
 }
+
+#[test]
+fn an_asymmetric_covariance_is_refused() {
+    let density = |covariance: [[f64; 2]; 2]| {
+        let tape = Tape::<f64>::new();
+        let location = tape.constant([0.0, 0.0]);
+        MultivariateNormal::from_covariance(location, tape.constant(covariance)).log_prob(location).item()
+    };
+    let message = density([[1.0, 0.2], [0.5, 1.0]]).unwrap_err().to_string();
+    assert!(message.contains("symmetric covariance") && message.contains("row 1 and column 0"), "{message}");
+    assert!(density([[1.0, 0.5 + 1e-9], [0.5, 1.0]]).is_ok());
+}

@@ -29,18 +29,18 @@ impl Copula for DirichletCopula {
         event: &Shape,
     ) -> DistributionResult<Var<'t, F>> {
         let gaps = draw.record_exponential(tape, &along(samples, event))?;
-        Ok((1.0 - gaps / gaps.sum_axis(0).unsqueeze(0)).powf((samples - 1) as f64))
+        Ok((1.0 - gaps / gaps.sum_axis(0).unsqueeze(0)).powf(samples.saturating_sub(1) as f64))
     }
 
     fn second_below<'t, F: Real>(&self, samples: usize, p: Var<'t, F>) -> Var<'t, F> {
-        let others = (samples - 1) as f64;
+        let others = samples.saturating_sub(1) as f64;
         let both = (p.powf(1.0 / others) * 2.0 - 1.0).relu().powf(others);
         // Below a small number, there is never more than one of them.
         both.gt(p.tape().constant(0.0)).select(both / p, both)
     }
 
     fn all_below(&self, samples: usize, count: usize, p: f64) -> Option<f64> {
-        let (others, count) = ((samples - 1) as f64, count as f64);
+        let (others, count) = (samples.saturating_sub(1) as f64, count as f64);
         Some((count * p.powf(1.0 / others) - count + 1.0).max(0.0).powf(others))
     }
 }

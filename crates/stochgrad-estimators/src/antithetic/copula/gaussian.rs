@@ -42,7 +42,7 @@ impl Copula for GaussianCopula {
         event: &Shape,
     ) -> DistributionResult<Var<'t, F>> {
         let z = draw.record_normal(tape, &along(samples, event))?;
-        let stretch = (samples as f64 / (samples - 1) as f64).sqrt();
+        let stretch = (samples as f64 / samples.saturating_sub(1) as f64).sqrt();
         Ok(special::normal_cdf((z - z.mean_axis(0).unsqueeze(0)) * stretch))
     }
 
@@ -50,7 +50,7 @@ impl Copula for GaussianCopula {
         if samples == 2 {
             return p * 0.0;
         }
-        let start = (-1.0 / (samples - 1) as f64).asin();
+        let start = (-1.0 / samples.saturating_sub(1) as f64).asin();
         let squared = special::normal_icdf(p).square();
         let values = QUADRATURE.iter().flat_map(|&(node, weight)| [(node, weight), (-node, weight)]);
         let integral = values.map(|(node, weight)| {

@@ -13,7 +13,6 @@ pub use gaussian::GaussianCopula;
 pub use latin_hypercube::LatinHypercube;
 
 use stochgrad_distributions::{Distribution, DistributionError, DistributionResult, Draw};
-use stochgrad_graph::{GraphResult, SampleContext};
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Shape};
 
@@ -108,6 +107,9 @@ pub(crate) fn below<'t, F: Real>(
     Ok(u.lt(p.stop_gradient()))
 }
 
+/// The largest set whose outcomes the oracle may enumerate: more of them have too many outcomes to visit.
+const MOST_ENUMERATED: usize = 64;
+
 /// The same, drawn from the distribution of the bits, each one given those before it. Unlike the variates, the bits
 /// have finitely many outcomes, which the oracle can enumerate.
 fn below_one_by_one<'t, F: Real>(
@@ -118,6 +120,11 @@ fn below_one_by_one<'t, F: Real>(
     p: Var<'t, F>,
     event: &Shape,
 ) -> DistributionResult<Var<'t, F>> {
+    if samples > MOST_ENUMERATED {
+        return Err(DistributionError::Noise(format!(
+            "expected at most {MOST_ENUMERATED} samples in a set whose outcomes are enumerated, got {samples}"
+        )));
+    }
     let p = draw.parameter(p, event)?;
     let elements = p.len();
     let mut ones = vec![0_usize; elements];
@@ -151,20 +158,19 @@ fn pattern_probability(copula: &impl Copula, samples: usize, length: usize, ones
 
 /// Checks that there are at least two samples.
 pub(crate) fn check_samples<'t, F: Real>(
-    context: &SampleContext<'_, 't, F>,
     distribution: &dyn Distribution<'t, F>,
     samples: usize,
     method: &str,
-) -> GraphResult<()> {
+) -> DistributionResult<()> {
     if samples >= 2 {
         return Ok(());
     }
-    Err(context.error(DistributionError::Unsupported {
+    Err(DistributionError::Unsupported {
         distribution: distribution.name(),
         problem: format!(
             "{method} needs at least 2 samples, got {samples}; ask for them with {method}::new(2) or more"
         ),
-    }))
+    })
 }
 
 /// An event shape with the samples along a first axis.

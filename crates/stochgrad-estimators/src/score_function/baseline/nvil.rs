@@ -162,7 +162,7 @@ impl<F: Real> Baseline<F> for Nvil {
         for cost in context.totals()? {
             let key = total_key(context, &cost);
             let Units { centre, scale } = self.learner.units(tape, &key);
-            let network = SurrogateNetwork::record(&self.learner.own, tape, &key, [width, self.hidden], &[]);
+            let network = SurrogateNetwork::record(&self.learner.own, tape, &key, [width, self.hidden], &[])?;
             let output = network.value(input);
             let carried = output.plates();
             let joint = cost.joint.iter().filter(|plate| carried.contains(plate));

@@ -27,9 +27,13 @@ pub(crate) enum What<'t, F: Real> {
     Number,
 }
 
-/// The loop that is being recorded.
+/// A loop that is being recorded.
 pub(crate) struct ScanLog<'t, F: Real> {
     step: usize,
+    /// Whether compiled graphs compute the step again, as a part of this loop or of one around it.
+    pub(crate) recomputed: bool,
+    /// Whether a loop inside the step was recorded.
+    pub(crate) holds_loop: bool,
     /// Whether the body is running; otherwise its operations are repeated.
     pub(crate) listens: bool,
     events: Vec<Event<'t, F>>,
@@ -40,8 +44,16 @@ pub(crate) struct ScanLog<'t, F: Real> {
 }
 
 impl<'t, F: Real> ScanLog<'t, F> {
-    pub(crate) fn new() -> Self {
-        ScanLog { step: 0, listens: true, events: Vec::new(), in_nodes: [0; 2], costs: HashMap::new() }
+    pub(crate) fn new(recomputed: bool) -> Self {
+        ScanLog {
+            step: 0,
+            recomputed,
+            holds_loop: false,
+            listens: true,
+            events: Vec::new(),
+            in_nodes: [0; 2],
+            costs: HashMap::new(),
+        }
     }
 
     pub(crate) fn step(&self) -> usize {
@@ -50,6 +62,7 @@ impl<'t, F: Real> ScanLog<'t, F> {
 
     pub(crate) fn begin(&mut self, step: usize, listens: bool) {
         (self.step, self.listens) = (step, listens);
+        self.holds_loop = false;
         self.events.clear();
         self.in_nodes = [0; 2];
     }

@@ -5,6 +5,7 @@
 
 pub(crate) mod log;
 pub(crate) mod step;
+pub(crate) mod steps;
 mod template;
 pub(crate) mod values;
 
@@ -12,6 +13,7 @@ use crate::error::{GraphError, GraphResult};
 use crate::graph::Graph;
 use crate::graph::scan::log::ScanLog;
 use crate::graph::scan::step::ScanStep;
+use crate::graph::scan::steps::Steps;
 use crate::graph::scan::template::Template;
 use crate::graph::scan::values::ScanValues;
 use std::panic::Location;
@@ -19,8 +21,9 @@ use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// A loop: calls `body` with the values that are carried from step to step, and records `steps` steps. Returns the
-    /// values carried out of the last step, and the outputs of all steps, stacked along a new first event axis.
+    /// A loop: calls `body` with the values that are carried from step to step, and records `steps` steps, a number or
+    /// [`Steps`]. Returns the values carried out of the last step, and the outputs of all steps, stacked along a new
+    /// first event axis.
     ///
     /// Carried values and outputs are a [`Var`], an array, a vector or a tuple of them, or `()`.
     ///
@@ -48,7 +51,10 @@ impl<'t, F: Real> Graph<'t, F> {
     ///   an initial constant that becomes a value on the plate of a batch, it is called until the plates are settled.
     ///   All further steps repeat its operations with other operands, and draw their nodes again by the same methods. A
     ///   body must therefore not depend on host state that it changes itself. It is called for every step if a node
-    ///   makes a plate of its own in each step, if it reads values with `value()`, or if it uses an environment.
+    ///   makes a plate of its own in each step, if it reads values with `value()`, if it uses an environment, or if it
+    ///   holds another loop, whose own body is still recorded once for each step of the outer one.
+    /// * **Memory.** The backward pass of a compiled graph keeps the values of all steps, or computes them again:
+    ///   [`Steps::recomputed`].
     /// * **Nodes** have the address `(name, step)`, and noise of their own in each step. **Costs** of the same name in
     ///   different steps are one cost, the sum over the steps. Credit is assigned step by step: a cost is credited only
     ///   to nodes that it depends on, never to nodes of later steps. Plates that the body makes need to be made outside
@@ -56,13 +62,13 @@ impl<'t, F: Real> Graph<'t, F> {
     /// * **Sequences** are read with [`ScanStep::of`], and the number of the step with [`ScanStep::number`].
     ///
     /// # Errors
-    /// For a loop without steps or inside another loop, for carried values whose event shapes change from step to step,
-    /// and the errors of the body.
+    /// For a loop without steps, for more steps than the memory limit of the tape allows, for carried values whose event
+    /// shapes change from step to step, and the errors of the body.
     #[track_caller]
     pub fn scan<C, Y>(
         &self,
         name: &str,
-        steps: usize,
+        steps: impl Into<Steps>,
         carry: C,
         mut body: impl FnMut(&ScanStep<'_, 't, F>, C) -> GraphResult<(C, Y)>,
     ) -> GraphResult<(C, Y)>
@@ -72,29 +78,35 @@ impl<'t, F: Real> Graph<'t, F> {
     {
         let at = Location::caller();
         let refused = |problem: String| GraphError::Scan { name: name.into(), problem, at };
-        if steps == 0 {
+        let Steps { count, recomputed } = steps.into();
+        if count == 0 {
             return Err(refused("expected at least one step, got 0".into()));
         }
-        if self.state().scan.is_some() {
-            return Err(refused(
-                "a loop inside the body of another one is not supported; record the inner steps with an ordinary loop"
-                    .into(),
-            ));
+        let outer = self.state().scans.last().is_some_and(|log| log.recomputed);
+        self.state_mut().scans.push(ScanLog::new(recomputed || outer));
+        let result = self.scanned(name, count, recomputed && !outer, carry, &mut body, &refused, at);
+        let mut state = self.state_mut();
+        state.scans.pop();
+        if let Some(around) = state.scans.last_mut() {
+            around.holds_loop = true;
         }
-        self.state_mut().scan = Some(ScanLog::new());
-        let result = self.scanned(name, steps, carry, &mut body, &refused);
-        self.state_mut().scan = None;
         result
     }
 
-    #[expect(clippy::type_complexity, reason = "the body of the loop, as its caller wrote it")]
+    #[expect(
+        clippy::type_complexity,
+        clippy::too_many_arguments,
+        reason = "what the caller of the loop wrote, and how errors name it"
+    )]
     fn scanned<C, Y>(
         &self,
         name: &str,
         steps: usize,
+        recomputed: bool,
         carry: C,
         body: &mut dyn FnMut(&ScanStep<'_, 't, F>, C) -> GraphResult<(C, Y)>,
         refused: &dyn Fn(String) -> GraphError,
+        at: &'static Location<'static>,
     ) -> GraphResult<(C, Y)>
     where
         C: ScanValues<'t, F>,
@@ -105,6 +117,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let mut template: Option<Template<'t, F>> = None;
         let mut shape_of_output: Option<Y> = None;
         for number in 0..steps {
+            let start_of_step = self.tape().len();
             self.begin_scan_step(number, template.is_none());
             // Copies, so that a value that the body also captures is not mistaken for the carried one.
             let entering: Vec<Var<'t, F>> = carried.iter().map(|var| var.reshape(var.shape())).collect();
@@ -112,7 +125,7 @@ impl<'t, F: Real> Graph<'t, F> {
                 Some(template) => template.repeat(self, &entering, number)?,
                 None => {
                     let start = self.template_start();
-                    let step = ScanStep { graph: self, name, number, steps };
+                    let step = ScanStep { graph: self, name, number, steps, depth: self.state().scans.len() - 1 };
                     let (next, output) = body(&step, carry.with(&mut entering.iter().copied()))?;
                     let (leaving, vars) = (next.vars(), output.vars());
                     self.tape().check()?;
@@ -122,6 +135,9 @@ impl<'t, F: Real> Graph<'t, F> {
                 }
             };
             self.tape().check()?;
+            if recomputed {
+                self.tape().recompute(start_of_step..self.tape().len());
+            }
             let outputs_before = outputs.first().map_or(output.len(), Vec::len);
             let counts = [("carried values", entering.len(), leaving.len()), ("outputs", outputs_before, output.len())];
             for (what, expected, got) in counts {
@@ -141,6 +157,10 @@ impl<'t, F: Real> Graph<'t, F> {
             }
             carried = leaving;
             outputs.push(output);
+            // The second step records what all later ones do.
+            if number == 1 {
+                self.tape().located(at, || self.tape().check_repetitions(start_of_step, steps - 2))?;
+            }
         }
         let stacked = (0..outputs[0].len())
             .map(|index| Var::stack(&outputs.iter().map(|output| output[index]).collect::<Vec<_>>()))

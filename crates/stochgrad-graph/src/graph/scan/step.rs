@@ -14,6 +14,8 @@ pub struct ScanStep<'a, 't, F: Real> {
     pub(crate) name: &'a str,
     pub(crate) number: usize,
     pub(crate) steps: usize,
+    /// The number of loops around the loop.
+    pub(crate) depth: usize,
 }
 
 impl<'t, F: Real> ScanStep<'_, 't, F> {
@@ -22,7 +24,7 @@ impl<'t, F: Real> ScanStep<'_, 't, F> {
     pub fn number(&self) -> Var<'t, F> {
         let (start, at) = (self.graph.tape().len(), Location::caller());
         let number = self.graph.constant(self.number as f64);
-        self.graph.note_scan(|log, end| log.add(start..end, number, What::Number, at));
+        self.note(|log, end| log.add(start..end, number, What::Number, at));
         number
     }
 
@@ -44,8 +46,15 @@ impl<'t, F: Real> ScanStep<'_, 't, F> {
         }
         let start = tape.len();
         let part = tape.located(at, || element(sequence, self.number));
-        self.graph.note_scan(|log, end| log.add(start..end, part, What::Part(sequence), at));
+        self.note(|log, end| log.add(start..end, part, What::Part(sequence), at));
         part
+    }
+
+    /// Notes what depends on the step. Inside the body of an inner loop, it is the same in all inner steps.
+    fn note(&self, note: impl FnOnce(&mut ScanLog<'t, F>, usize)) {
+        if self.graph.state().scans.len() == self.depth + 1 {
+            self.graph.note_scan(note);
+        }
     }
 }
 
@@ -56,25 +65,22 @@ pub(crate) fn element<F: Real>(sequence: Var<'_, F>, number: usize) -> Var<'_, F
 }
 
 impl<'t, F: Real> Graph<'t, F> {
-    /// The address of a node or an environment: inside a loop, with the number of the step.
+    /// The address of a node or an environment: inside loops, with the numbers of the steps, the outermost first.
     pub(crate) fn address_in_scan(&self, address: &Address) -> Address {
-        match &self.state().scan {
-            Some(log) => address.at_step(log.step()),
-            None => address.clone(),
-        }
+        self.state().scans.iter().fold(address.clone(), |address, log| address.at_step(log.step()))
     }
 
-    /// Starts a step of the loop that is being recorded.
+    /// Starts a step of the innermost loop that is being recorded.
     pub(crate) fn begin_scan_step(&self, step: usize, listens: bool) {
-        if let Some(log) = &mut self.state_mut().scan {
+        if let Some(log) = self.state_mut().scans.last_mut() {
             log.begin(step, listens);
         }
     }
 
-    /// Notes what the body of a loop has recorded, if it is running. `note` gets the current length of the tape.
+    /// Notes what the body of the innermost loop has recorded, if it is running. `note` gets the current length of the tape.
     pub(crate) fn note_scan(&self, note: impl FnOnce(&mut ScanLog<'t, F>, usize)) {
         let end = self.tape().len();
-        if let Some(log) = self.state_mut().scan.as_mut().filter(|log| log.listens) {
+        if let Some(log) = self.state_mut().scans.last_mut().filter(|log| log.listens) {
             note(log, end);
         }
     }

@@ -35,7 +35,7 @@ impl<'t, F: Real> Graph<'t, F> {
         let state = self.state();
         let SideRecords { plates, sites, branches, reads, requirements } = self.tape().side_records();
         let (nodes, [reads_in_nodes, required_in_nodes]) =
-            (state.nodes.len(), state.scan.as_ref().map_or([0; 2], |log| log.in_nodes));
+            (state.nodes.len(), state.scans.last().map_or([0; 2], |log| log.in_nodes));
         let others = [
             plates,
             branches,
@@ -60,9 +60,10 @@ impl<'t, F: Real> Graph<'t, F> {
         output: Vec<Var<'t, F>>,
     ) -> Option<Template<'t, F>> {
         let same = self.template_start().others == start.others;
-        let events = self.state_mut().scan.as_mut().map(|log| log.take()).unwrap_or_default();
+        let (events, holds_loop) =
+            self.state_mut().scans.last_mut().map(|log| (log.take(), log.holds_loop)).unwrap_or_default();
         let settled = entering.iter().zip(&leaving).all(|(before, after)| before.plates() == after.plates());
-        if !same || !settled {
+        if !same || !settled || holds_loop {
             return None;
         }
         // Values inside an event are made again by what made them, so nothing else may use them.

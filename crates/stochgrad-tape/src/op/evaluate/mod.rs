@@ -46,7 +46,7 @@ impl<F: Real> Tape<F> {
                 return Ok((value, plates.clone()));
             }
             Op::Draw { sampler, address, plates, event } => {
-                return Ok(inner.drawn(pool, (*sampler, *address), (plates, event), inputs));
+                return inner.drawn(pool, (*sampler, *address), (plates, event), inputs);
             }
             Op::Slot(number) => return Ok((inner.slots[*number as usize].tensor(pool), Plates::new())),
             _ => {}

@@ -1,9 +1,14 @@
 //! Evaluation of the functions, element by element.
 
-use super::function::{Scale, Special};
+use super::function::{Counts, Scale, Special};
 use stochgrad_tensor::elementwise::apply;
 use stochgrad_tensor::special as scalar;
 use stochgrad_tensor::{Pool, Real, Tensor, log1mexp, truncated_normal_quantiles};
+
+/// The uniform value of folded noise: in double precision it keeps the digits of both tails of single precision.
+fn unfolded(noise: f64) -> f64 {
+    if noise < 0.0 { 1.0 + noise } else { noise }
+}
 
 impl Special {
     /// The values of the function for operands that broadcast to a common shape.
@@ -36,30 +41,88 @@ impl Special {
             Special::GammaP => two(scalar::gamma_p),
             Special::GammaQ => two(scalar::gamma_q),
             Special::GammaPByShape => two(scalar::gamma_p_derivative_a),
+            Special::LogGammaP => two(scalar::log_gamma_p),
+            Special::LogGammaQ => two(scalar::log_gamma_q),
+            Special::LogGammaPByArgument => two(scalar::log_gamma_p_slope),
+            Special::LogGammaQByArgument => two(scalar::log_gamma_q_slope),
+            Special::LogGammaPByShape => two(scalar::log_gamma_p_derivative_a),
+            Special::LogGammaQByShape => two(scalar::log_gamma_q_derivative_a),
             Special::GammaPInverse => two(scalar::gamma_p_inverse),
             Special::GammaQInverse => two(scalar::gamma_q_inverse),
-            Special::DigammaMinusLog => one(scalar::digamma_minus_log),
+            Special::DigammaMinusLog(0) => one(scalar::digamma_minus_log),
+            Special::DigammaMinusLog(order) => {
+                apply(pool, [&inputs[0]], |[x]| scalar::digamma_minus_log_derivative(order, x))
+            }
+            Special::DigammaMinusLogDifference => two(scalar::digamma_minus_log_difference),
+            Special::LogGammaDifference(order) => {
+                apply(pool, [&inputs[0], &inputs[1]], |[a, b]| scalar::log_gamma_difference(order, a, b))
+            }
+            Special::LogGammaSecondDifference(order) => {
+                apply(pool, [&inputs[0], &inputs[1]], |[x, h]| scalar::log_gamma_second_difference(order, x, h))
+            }
+            Special::StirlingDivergence => two(scalar::stirling_divergence),
             Special::VonMisesGap => one(scalar::von_mises_gap),
             Special::BetaInc => four(scalar::beta_inc_pair),
             Special::BetaIncByFirst => four(|a, b, x, y| scalar::beta_inc_derivatives(a, b, x, y).0),
             Special::BetaIncInverse => three(|a, b, p| scalar::beta_inc_inverse(a, b, p).0),
+            Special::LogBetaInc => four(scalar::log_beta_inc),
+            Special::LogBetaIncByFirst => four(|a, b, x, y| scalar::log_beta_inc_derivatives(a, b, x, y).0),
+            Special::LogBetaIncBySecond => four(|a, b, x, y| scalar::log_beta_inc_derivatives(a, b, x, y).1),
+            Special::LogBetaIncByArgument => four(scalar::log_beta_inc_slope),
+            Special::BetaIncComplementInverse => three(|a, b, q| scalar::beta_inc_inverse_of(a, b, 1.0 - q, q).0),
+            Special::StudentTCdf => two(scalar::student_t_cdf),
+            Special::StudentTLogCdf => two(scalar::student_t_log_cdf),
+            Special::StudentTCdfByDegrees => two(scalar::student_t_cdf_derivative),
+            Special::StudentTLogCdfByDegrees => two(scalar::student_t_log_cdf_derivative),
+            Special::StudentTLogCdfByArgument => two(scalar::student_t_log_cdf_slope),
+            Special::StudentTIcdf => two(scalar::student_t_icdf),
+            Special::StudentTLogHeight(order) => {
+                apply(pool, [&inputs[0]], |[nu]| scalar::student_t_log_height(order, nu))
+            }
             Special::BesselIe(n) => apply(pool, [&inputs[0]], |[x]| scalar::bessel_ie(n, x)),
             Special::LogBesselIe => two(scalar::log_bessel_ie),
+            Special::Deviance(Scale::Natural) => two(scalar::deviance),
+            Special::Deviance(Scale::Log) => two(scalar::deviance_by_log),
+            Special::BinaryDeviance => two(scalar::binary_deviance),
+            Special::LogSinhcDivergence => two(scalar::log_sinhc_divergence),
+            Special::LogRatio => two(scalar::log_ratio),
             Special::VonMisesCdf => two(scalar::von_mises_cdf),
             Special::VonMisesCdfByConcentration => two(scalar::von_mises_cdf_derivative),
+            Special::VonMisesLogCdf => two(scalar::von_mises_log_cdf),
+            Special::VonMisesLogCdfByArgument => two(scalar::von_mises_log_cdf_slope),
+            Special::VonMisesLogCdfByConcentration => two(scalar::von_mises_log_cdf_derivative),
             Special::VonMisesIcdf => two(scalar::von_mises_icdf),
             Special::InverseGaussianIcdf => three(scalar::inverse_gaussian_icdf),
+            Special::InverseGaussianComplementIcdf => three(scalar::inverse_gaussian_complement_icdf),
             Special::NormalLogMass => two(scalar::normal_log_mass),
             Special::NormalLogMassOverDensity => two(scalar::normal_log_mass_over_density),
-            Special::NormalLogScaledMass => two(scalar::normal_log_scaled_mass),
+            Special::NormalLogScaledMass | Special::NormalLogMassAtEdge => two(scalar::normal_log_scaled_mass),
+            Special::NormalHazardAtEdge => two(scalar::normal_hazard_at_edge),
             Special::TruncatedNormalCdf => three(scalar::truncated_normal_cdf),
             Special::TruncatedNormalIcdf => truncated_normal_quantiles(pool, &inputs[0], &inputs[1], &inputs[2]),
             Special::TruncatedNormalMean => two(|a, b| scalar::truncated_normal_moments(a, b).0),
+            Special::TruncatedNormalExcess => two(scalar::truncated_normal_excess),
             Special::TruncatedNormalVariance => two(|a, b| scalar::truncated_normal_moments(a, b).1),
             Special::SoftplusInverse => one(|x| x + (-(-x).exp_m1()).ln()),
             Special::PoissonIcdf => two(scalar::poisson_icdf),
             Special::BinomialIcdf => three(scalar::binomial_icdf),
-            Special::NegativeBinomialIcdf => three(scalar::negative_binomial_icdf),
+            Special::NegativeBinomialIcdf(Scale::Natural) => three(scalar::negative_binomial_icdf),
+            Special::NegativeBinomialIcdf(Scale::Log) => three(scalar::negative_binomial_icdf_by_logit),
+            Special::PoissonInverseSurvival => two(scalar::poisson_inverse_survival),
+            Special::NegativeBinomialInverseSurvival(Scale::Natural) => {
+                three(scalar::negative_binomial_inverse_survival)
+            }
+            Special::NegativeBinomialInverseSurvival(Scale::Log) => {
+                three(scalar::negative_binomial_inverse_survival_by_logit)
+            }
+            Special::CountDraw(Counts::Poisson) => two(|noise, rate| scalar::poisson_icdf(unfolded(noise), rate)),
+            Special::CountDraw(Counts::Binomial) => three(|noise, n, p| scalar::binomial_icdf(unfolded(noise), n, p)),
+            Special::CountDraw(Counts::NegativeBinomial(Scale::Natural)) => {
+                three(|noise, r, p| scalar::negative_binomial_icdf(unfolded(noise), r, p))
+            }
+            Special::CountDraw(Counts::NegativeBinomial(Scale::Log)) => {
+                three(|noise, r, logit| scalar::negative_binomial_icdf_by_logit(unfolded(noise), r, logit))
+            }
             Special::SkellamCdf => three(scalar::skellam_cdf),
             Special::SkellamIcdf => three(scalar::skellam_icdf),
             Special::NegativeBinomialLogPmf(Scale::Natural) => three(scalar::negative_binomial_log_pmf),

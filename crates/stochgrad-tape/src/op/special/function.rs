@@ -9,6 +9,18 @@ pub enum Scale {
     Log,
 }
 
+/// A distribution of counts, in [`Special::CountDraw`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Counts {
+    /// The Poisson distribution, of the rate.
+    Poisson,
+    /// The binomial distribution, of the number of trials and the probability of success.
+    Binomial,
+    /// The number of failures in the negative binomial distribution, of the number of successes and the probability of
+    /// success or its log-odds.
+    NegativeBinomial(Scale),
+}
+
 /// A special function. The operands are listed in their order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -47,34 +59,95 @@ pub enum Special {
     GammaQ,
     /// The derivative of P(a, x) with respect to a.
     GammaPByShape,
+    /// ln P(a, x).
+    LogGammaP,
+    /// ln Q(a, x).
+    LogGammaQ,
+    /// The derivative of ln P(a, x) with respect to x.
+    LogGammaPByArgument,
+    /// The derivative of ln Q(a, x) with respect to x.
+    LogGammaQByArgument,
+    /// The derivative of ln P(a, x) with respect to a.
+    LogGammaPByShape,
+    /// The derivative of ln Q(a, x) with respect to a.
+    LogGammaQByShape,
     /// The x with P(a, x) = p, of a and p.
     GammaPInverse,
     /// The x with Q(a, x) = q, of a and q.
     GammaQInverse,
-    /// ψ(x) − ln x.
-    DigammaMinusLog,
+    /// The derivative of this order of ψ(x) − ln x.
+    DigammaMinusLog(u32),
+    /// The difference of ψ(x) − ln x between a and b, of a and b.
+    DigammaMinusLogDifference,
+    /// The difference of the derivative of this order of ln Γ between a and b, of a and b.
+    LogGammaDifference(u32),
+    /// f(x + 2h) − 2 f(x + h) + f(x), where f is the derivative of this order of ln Γ, of x and h.
+    LogGammaSecondDifference(u32),
+    /// The Bregman divergence of ln Γ(x) − x ln x + x from a to b, of a and b.
+    StirlingDivergence,
     /// 1 − I₁(κ) / I₀(κ).
     VonMisesGap,
     /// The regularised incomplete beta function, of a, b, x and y = 1 − x.
     BetaInc,
     /// The derivative of the regularised incomplete beta function with respect to a, of a, b, x and y = 1 − x.
     BetaIncByFirst,
+    /// The logarithm of the regularised incomplete beta function, of a, b, x and y = 1 − x.
+    LogBetaInc,
+    /// Its derivative with respect to a.
+    LogBetaIncByFirst,
+    /// Its derivative with respect to b.
+    LogBetaIncBySecond,
+    /// Its derivative with respect to x.
+    LogBetaIncByArgument,
     /// The x with I_x(a, b) = p, of a, b and p.
     BetaIncInverse,
+    /// The x with 1 − I_x(a, b) = q, of a, b and q.
+    BetaIncComplementInverse,
+    /// The distribution function of Student's t distribution, of the argument and the degrees of freedom.
+    StudentTCdf,
+    /// Its logarithm.
+    StudentTLogCdf,
+    /// Its derivative with respect to the degrees of freedom.
+    StudentTCdfByDegrees,
+    /// The derivative of its logarithm with respect to the argument.
+    StudentTLogCdfByArgument,
+    /// The derivative of its logarithm with respect to the degrees of freedom.
+    StudentTLogCdfByDegrees,
+    /// Its inverse, of the probability and the degrees of freedom.
+    StudentTIcdf,
+    /// The derivative of this order of the logarithm of the density of Student's t distribution at 0, with respect to
+    /// the degrees of freedom.
+    StudentTLogHeight(u32),
     /// e^−|x| I_n(x) for this order n.
     BesselIe(u32),
     /// ln(e^−x I_n(x)), of n and x.
     LogBesselIe,
+    /// x ln(x / m) − x + m, of x and m.
+    Deviance(Scale),
+    /// The divergence of two trials with the success probabilities p and q, of p and q.
+    BinaryDeviance,
+    /// ln(x / y), of x and y.
+    LogRatio,
+    /// The Bregman divergence of ln(sinh x / x) from a to b.
+    LogSinhcDivergence,
     /// The distribution function of the von Mises distribution around 0, of the angle and the concentration.
     VonMisesCdf,
     /// Its derivative with respect to the concentration.
     VonMisesCdfByConcentration,
+    /// The logarithm of the distribution function of the von Mises distribution around 0.
+    VonMisesLogCdf,
+    /// Its derivative with respect to the angle.
+    VonMisesLogCdfByArgument,
+    /// Its derivative with respect to the concentration.
+    VonMisesLogCdfByConcentration,
     /// The inverse of the distribution function of the von Mises distribution around 0, of the probability and the
     /// concentration.
     VonMisesIcdf,
     /// The inverse of the distribution function of the inverse Gaussian distribution, of the probability, the location
     /// and the concentration.
     InverseGaussianIcdf,
+    /// The inverse of the survival function of the inverse Gaussian distribution, of the same operands.
+    InverseGaussianComplementIcdf,
     /// ln P(a < Z < b) of a standard normal Z, of a and b.
     NormalLogMass,
     /// ln of P(a < Z < b) over the standard normal density at a.
@@ -82,6 +155,11 @@ pub enum Special {
     /// ln of P(a < Z < b) over the standard normal density at the bound nearer to 0, or at 0 if it lies between them.
     /// The derivative treats the point of this density as a constant.
     NormalLogScaledMass,
+    /// The same value, with the derivative that takes into account that the bound nearer to 0 moves.
+    NormalLogMassAtEdge,
+    /// The standard normal density at the lower bound over the mass between two bounds, less the lower bound where that
+    /// is positive.
+    NormalHazardAtEdge,
     /// The distribution function of the standard normal distribution between two bounds, of the argument and the
     /// bounds.
     TruncatedNormalCdf,
@@ -89,6 +167,8 @@ pub enum Special {
     TruncatedNormalIcdf,
     /// The mean of the standard normal distribution between two bounds.
     TruncatedNormalMean,
+    /// Its distance from the lower bound.
+    TruncatedNormalExcess,
     /// The variance of the standard normal distribution between two bounds.
     TruncatedNormalVariance,
     /// The y with ln(1 + e^y) = x.
@@ -100,7 +180,14 @@ pub enum Special {
     BinomialIcdf,
     /// The quantile of the number of failures in the negative binomial distribution, of the probability, the number of
     /// successes and the probability of success.
-    NegativeBinomialIcdf,
+    NegativeBinomialIcdf(Scale),
+    /// The quantile of the survival function of the Poisson distribution, of the probability and the rate.
+    PoissonInverseSurvival,
+    /// The quantile of the survival function of the number of failures in the negative binomial distribution, of the
+    /// probability, the number of successes and the probability of success.
+    NegativeBinomialInverseSurvival(Scale),
+    /// A count drawn by inversion, of folded noise and the operands of the quantile.
+    CountDraw(Counts),
     /// The distribution function of the difference of two Poisson variates, of the difference and the rates.
     SkellamCdf,
     /// Its inverse, of the probability and the rates.

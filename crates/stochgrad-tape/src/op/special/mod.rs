@@ -24,7 +24,7 @@
 //! # }
 //! ```
 
-mod derivatives;
+pub(crate) mod derivatives;
 mod evaluate;
 pub(crate) mod function;
 mod recording;

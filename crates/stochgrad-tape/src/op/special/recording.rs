@@ -1,6 +1,6 @@
 //! The functions that record special functions of variables.
 
-use super::function::{Scale, Special};
+use super::function::{Counts, Scale, Special};
 use crate::op::Op;
 use crate::var::Var;
 use stochgrad_tensor::Real;
@@ -54,37 +54,97 @@ functions! {
     gamma_p(a, x) => Special::GammaP;
     /// The regularised upper incomplete gamma function Q(a, x).
     gamma_q(a, x) => Special::GammaQ;
+    /// ln P(a, x), finite also where P underflows.
+    log_gamma_p(a, x) => Special::LogGammaP;
+    /// ln Q(a, x), finite also where Q underflows.
+    log_gamma_q(a, x) => Special::LogGammaQ;
     /// The x with P(a, x) = p.
     gamma_p_inverse(a, p) => Special::GammaPInverse;
     /// The x with Q(a, x) = q.
     gamma_q_inverse(a, q) => Special::GammaQInverse;
     /// ψ(x) − ln x for x > 0, without cancellation where x is large.
-    digamma_minus_log(x) => Special::DigammaMinusLog;
+    digamma_minus_log(x) => Special::DigammaMinusLog(0);
+    /// The difference of ψ(x) − ln x between two points, its value at `to` minus that at `from`, without cancellation.
+    digamma_minus_log_difference(from, to) => Special::DigammaMinusLogDifference;
+    /// ln Γ(to) − ln Γ(from) for positive numbers, without cancellation where they are nearly equal.
+    log_gamma_difference(from, to) => Special::LogGammaDifference(0);
+    /// ψ(to) − ψ(from) for positive numbers, without cancellation where they are nearly equal.
+    digamma_difference(from, to) => Special::LogGammaDifference(1);
+    /// ln Γ(x + 2h) − 2 ln Γ(x + h) + ln Γ(x) for x > 0 and h ≥ 0, without cancellation for small h. At x = 1 and h =
+    /// 1/k it is the logarithm of the second moment over the squared mean of a Weibull variate of shape k.
+    log_gamma_second_difference(x, h) => Special::LogGammaSecondDifference(0);
+    /// S(b) − S(a) − (b − a) S′(a) with the convex function S(x) = ln Γ(x) − x ln x + x, for positive a and b, without
+    /// cancellation where they are nearly equal. It is the divergence from a gamma distribution of concentration a to
+    /// one of concentration b with the same mean. The sum of this and b ln(b/a) + a − b is the Bregman divergence of ln
+    /// Γ, ln Γ(b) − ln Γ(a) − (b − a) ψ(a).
+    stirling_divergence(a, b) => Special::StirlingDivergence;
     /// 1 − I₁(κ)/I₀(κ) for κ > 0, without cancellation where κ is large.
     von_mises_gap(concentration) => Special::VonMisesGap;
     /// The regularised incomplete beta function I_x(a, b), with y = 1 − x as an additional operand for accuracy near x
     /// = 1. Derivatives flow through the smaller of x and y, so neither of them may be detached.
     beta_inc_pair(a, b, x, y) => Special::BetaInc;
+    /// ln I_x(a, b), finite also where the probability underflows, with y = 1 − x as in [`beta_inc_pair`]. The logarithm
+    /// of the complement is `log_beta_inc(b, a, y, x)`.
+    log_beta_inc(a, b, x, y) => Special::LogBetaInc;
     /// The x with I_x(a, b) = p.
     beta_inc_inverse(a, b, p) => Special::BetaIncInverse;
+    /// The x with 1 − I_x(a, b) = q, accurate for small q.
+    beta_inc_complement_inverse(a, b, q) => Special::BetaIncComplementInverse;
+    /// The distribution function of Student's t distribution. The survival function is its value at −t.
+    student_t_cdf(t, degrees_of_freedom) => Special::StudentTCdf;
+    /// The logarithm of the distribution function of Student's t distribution, accurate far in the lower tail.
+    student_t_log_cdf(t, degrees_of_freedom) => Special::StudentTLogCdf;
+    /// The quantile of Student's t distribution. That of the survival function is minus this value.
+    student_t_icdf(p, degrees_of_freedom) => Special::StudentTIcdf;
+    /// The logarithm of the density of Student's t distribution at 0, which tends to −ln(2π)/2 for many degrees of
+    /// freedom.
+    student_t_log_height(degrees_of_freedom) => Special::StudentTLogHeight(0);
     /// ln(e^−x I_n(x)) for integers n ≥ 0 and for x ≥ 0. A derivative with respect to n is an error.
     log_bessel_ie(n, x) => Special::LogBesselIe;
+    /// x ln(x / m) − x + m for numbers that are not negative, without cancellation where they are nearly equal: the
+    /// divergence of Poisson distributions with these rates. It is infinite at m = 0 < x. Its derivatives are finite at
+    /// 0, where a logarithm counts as −1500, and the derivative of the logarithm of m as that at the smallest normal
+    /// number.
+    deviance(x, m) => Special::Deviance(Scale::Natural);
+    /// [`deviance`] of eˣ and eᵐ, also where they underflow, and for −∞. Its derivatives are finite at −∞, which counts
+    /// as −10³⁰ there.
+    deviance_by_log(x, m) => Special::Deviance(Scale::Log);
+    /// p ln(p / q) + (1 − p) ln((1 − p) / (1 − q)), without cancellation where p and q are nearly equal: the divergence
+    /// of trials with these probabilities. It is infinite where an outcome is possible with p alone; its derivatives
+    /// are finite there, as those of [`deviance`].
+    binary_deviance(p, q) => Special::BinaryDeviance;
+    /// ln(x / y) for positive numbers, without cancellation where they are nearly equal; 0 where both are 0.
+    log_ratio(x, y) => Special::LogRatio;
+    /// f(b) − f(a) − (b − a) f′(a) for f(x) = ln(sinh x / x), without cancellation where a and b are nearly equal.
+    log_sinhc_divergence(a, b) => Special::LogSinhcDivergence;
     /// The distribution function of a von Mises angle in [−π, π] around 0.
     von_mises_cdf(x, concentration) => Special::VonMisesCdf;
+    /// The logarithm of the distribution function of a von Mises angle in [−π, π] around 0. The logarithm of the survival
+    /// function is its value at −x.
+    von_mises_log_cdf(x, concentration) => Special::VonMisesLogCdf;
     /// The quantile of the von Mises distribution around 0.
     von_mises_icdf(p, concentration) => Special::VonMisesIcdf;
     /// The quantile of the inverse Gaussian distribution.
     inverse_gaussian_icdf(p, location, concentration) => Special::InverseGaussianIcdf;
+    /// The inverse of the survival function of the inverse Gaussian distribution.
+    inverse_gaussian_complement_icdf(q, location, concentration) => Special::InverseGaussianComplementIcdf;
     /// ln P(low < Z < high) for a standard normal Z.
     normal_log_mass(low, high) => Special::NormalLogMass;
     /// ln of P(low < Z < high) over the standard normal density at `low`.
     normal_log_mass_over_density(low, high) => Special::NormalLogMassOverDensity;
+    /// ln of P(low < Z < high) over the standard normal density at the bound nearer to 0, or at 0 for bounds on both
+    /// sides of it. Its derivatives have all digits far from 0, too.
+    normal_log_mass_at_edge(low, high) => Special::NormalLogMassAtEdge;
+    /// The standard normal density at `low` over P(low < Z < high), less `low` where that is positive.
+    normal_hazard_at_edge(low, high) => Special::NormalHazardAtEdge;
     /// The distribution function of the standard normal distribution between two bounds.
     truncated_normal_cdf(z, low, high) => Special::TruncatedNormalCdf;
     /// The inverse of the distribution function of the standard normal distribution between two bounds.
     truncated_normal_icdf(p, low, high) => Special::TruncatedNormalIcdf;
     /// The mean of the standard normal distribution between two bounds.
     truncated_normal_mean(low, high) => Special::TruncatedNormalMean;
+    /// The distance of this mean from the lower bound, without cancellation far from 0.
+    truncated_normal_excess(low, high) => Special::TruncatedNormalExcess;
     /// The variance of the standard normal distribution between two bounds.
     truncated_normal_variance(low, high) => Special::TruncatedNormalVariance;
     /// The quantile of the Poisson distribution. It jumps, so no derivative flows.
@@ -92,7 +152,29 @@ functions! {
     /// The quantile of the binomial distribution. It jumps, so no derivative flows.
     binomial_icdf(p, trials, probability) => Special::BinomialIcdf;
     /// The quantile of the number of failures in the negative binomial distribution. It jumps, so no derivative flows.
-    negative_binomial_icdf(p, successes, probability) => Special::NegativeBinomialIcdf;
+    negative_binomial_icdf(p, successes, probability) => Special::NegativeBinomialIcdf(Scale::Natural);
+    /// As `negative_binomial_icdf`, given the log-odds of a success.
+    negative_binomial_icdf_by_logit(p, successes, logit) => Special::NegativeBinomialIcdf(Scale::Log);
+    /// The quantile of the survival function of the Poisson distribution. It jumps, so no derivative flows.
+    poisson_inverse_survival(p, rate) => Special::PoissonInverseSurvival;
+    /// The quantile of the survival function of the number of failures in the negative binomial distribution. It jumps,
+    /// so no derivative flows.
+    negative_binomial_inverse_survival(p, successes, probability) =>
+        Special::NegativeBinomialInverseSurvival(Scale::Natural);
+    /// As `negative_binomial_inverse_survival`, given the log-odds of a success.
+    negative_binomial_inverse_survival_by_logit(p, successes, logit) =>
+        Special::NegativeBinomialInverseSurvival(Scale::Log);
+    /// A Poisson count from folded noise: the quantile at the uniform value of the noise, precise in both tails. No
+    /// derivative flows.
+    poisson_draw(noise, rate) => Special::CountDraw(Counts::Poisson);
+    /// A binomial count from folded noise: the quantile at the uniform value of the noise. No derivative flows.
+    binomial_draw(noise, trials, probability) => Special::CountDraw(Counts::Binomial);
+    /// A negative binomial count from folded noise: the quantile at the uniform value of the noise. No derivative flows.
+    negative_binomial_draw(noise, successes, probability) =>
+        Special::CountDraw(Counts::NegativeBinomial(Scale::Natural));
+    /// As `negative_binomial_draw`, given the log-odds of a success.
+    negative_binomial_draw_by_logit(noise, successes, logit) =>
+        Special::CountDraw(Counts::NegativeBinomial(Scale::Log));
     /// The probability that the difference of two Poisson variates is at most k. A derivative with respect to k is an
     /// error.
     skellam_cdf(k, rate_up, rate_down) => Special::SkellamCdf;
@@ -149,11 +231,20 @@ pub fn truncated_normal_log_density<'t, F: Real>(z: Var<'t, F>, low: Var<'t, F>,
 /// an error.
 #[track_caller]
 pub fn skellam_log_pmf<'t, F: Real>(k: Var<'t, F>, rate_up: Var<'t, F>, rate_down: Var<'t, F>) -> Var<'t, F> {
-    let (tape, whole) = (k.tape(), k.equal(k.floor()));
+    let (tape, given) = (k.tape(), k);
+    let whole = k.equal(k.floor()) * k.abs().lt(tape.constant(f64::INFINITY));
     let k = whole.select(k, tape.constant(0.0));
     let (up, down) = (rate_up.sqrt(), rate_down.sqrt());
     let log = k * (up.ln() - down.ln()) - (up - down).square() + log_bessel_ie(k.abs(), up * down * 2.0);
-    whole.select(log, tape.constant(f64::NEG_INFINITY))
+    // NaN stays NaN.
+    whole.select(log, given.map(Map::MinScalar(f64::NEG_INFINITY)))
+}
+
+/// The logarithm of the density of Student's t distribution.
+#[track_caller]
+pub fn student_t_log_density<'t, F: Real>(t: Var<'t, F>, degrees_of_freedom: Var<'t, F>) -> Var<'t, F> {
+    let growth = log1p_square(t / degrees_of_freedom.sqrt());
+    student_t_log_height(degrees_of_freedom) - growth * (degrees_of_freedom + 1.0) * 0.5
 }
 
 /// The regularised incomplete beta function I_x(a, b).

@@ -22,9 +22,12 @@ impl Special {
     pub(crate) fn smoothness(self, input: usize) -> Smoothness {
         match self {
             _ if self.is_count(input) => Smoothness::Jump,
-            Special::PoissonIcdf | Special::BinomialIcdf | Special::NegativeBinomialIcdf | Special::SkellamIcdf => {
-                Smoothness::Jump
-            }
+            Special::PoissonInverseSurvival | Special::NegativeBinomialInverseSurvival(_) => Smoothness::Jump,
+            Special::PoissonIcdf
+            | Special::BinomialIcdf
+            | Special::NegativeBinomialIcdf(_)
+            | Special::CountDraw(_)
+            | Special::SkellamIcdf => Smoothness::Jump,
             Special::Erfc
             | Special::ErfInv
             | Special::NormalCdf
@@ -42,25 +45,58 @@ impl Special {
             | Special::GammaP
             | Special::GammaQ
             | Special::GammaPByShape
+            | Special::LogGammaP
+            | Special::LogGammaQ
+            | Special::LogGammaPByArgument
+            | Special::LogGammaQByArgument
+            | Special::LogGammaPByShape
+            | Special::LogGammaQByShape
             | Special::GammaPInverse
             | Special::GammaQInverse
-            | Special::DigammaMinusLog
+            | Special::DigammaMinusLog(_)
+            | Special::DigammaMinusLogDifference
+            | Special::LogGammaDifference(_)
+            | Special::LogGammaSecondDifference(_)
+            | Special::StirlingDivergence
             | Special::VonMisesGap
             | Special::BetaInc
             | Special::BetaIncByFirst
+            | Special::LogBetaInc
+            | Special::LogBetaIncByFirst
+            | Special::LogBetaIncBySecond
+            | Special::LogBetaIncByArgument
             | Special::BetaIncInverse
+            | Special::BetaIncComplementInverse
+            | Special::StudentTCdf
+            | Special::StudentTLogCdf
+            | Special::StudentTCdfByDegrees
+            | Special::StudentTLogCdfByArgument
+            | Special::StudentTLogCdfByDegrees
+            | Special::StudentTIcdf
+            | Special::StudentTLogHeight(_)
             | Special::BesselIe(_)
             | Special::LogBesselIe
+            | Special::Deviance(_)
+            | Special::BinaryDeviance
+            | Special::LogRatio
+            | Special::LogSinhcDivergence
             | Special::VonMisesCdf
             | Special::VonMisesCdfByConcentration
+            | Special::VonMisesLogCdf
+            | Special::VonMisesLogCdfByArgument
+            | Special::VonMisesLogCdfByConcentration
             | Special::VonMisesIcdf
             | Special::InverseGaussianIcdf
+            | Special::InverseGaussianComplementIcdf
             | Special::NormalLogMass
             | Special::NormalLogMassOverDensity
             | Special::NormalLogScaledMass
+            | Special::NormalLogMassAtEdge
+            | Special::NormalHazardAtEdge
             | Special::TruncatedNormalCdf
             | Special::TruncatedNormalIcdf
             | Special::TruncatedNormalMean
+            | Special::TruncatedNormalExcess
             | Special::TruncatedNormalVariance
             | Special::SoftplusInverse
             | Special::SkellamCdf

@@ -21,8 +21,9 @@ impl<F: Real> Chain<F> {
     ///
     /// # Panics
     /// If the number or the lengths of the operands or results do not match the chain.
-    pub fn run(&self, scratch: &mut [Scratch<F>], inputs: &[&[F]], keys: &[Key], results: Results<'_, F>) {
-        let Results { outputs, mut reduced, mut partials } = results;
+    pub fn run(&self, scratch: &mut [Scratch<F>], inputs: &[&[F]], keys: &[Key], results: &mut Results<'_, F>) {
+        // By reference: a move would copy the lists, which have room for many buffers, in every run.
+        let Results { outputs, reduced, partials } = results;
         assert_eq!(inputs.len(), self.inputs.len(), "expected as many inputs as the chain was made for");
         assert_eq!(reduced.len(), self.reductions.len(), "expected one result for each reduction of the chain");
         for output in outputs.iter() {
@@ -34,9 +35,9 @@ impl<F: Real> Chain<F> {
         if self.row <= BLOCK {
             return job.run(0..self.blocks(), outputs, reduced, scratch);
         }
-        job.run(0..self.blocks(), outputs, partials.iter_mut().map(|slice| &mut **slice).collect(), scratch);
+        job.run(0..self.blocks(), outputs, partials, scratch);
         let pieces = self.row.div_ceil(BLOCK);
-        for ((reduction, out), leaves) in self.reductions.iter().zip(&mut reduced).zip(&partials) {
+        for ((reduction, out), leaves) in self.reductions.iter().zip(reduced).zip(&*partials) {
             for (out, leaves) in out.iter_mut().zip(leaves.chunks_exact(pieces)) {
                 *out = join(reduction.op, self.row, leaves);
             }
@@ -55,9 +56,9 @@ fn join<F: Real>(op: Reduce, len: usize, leaves: &[F]) -> F {
 }
 
 /// Splits all slices at the same position.
-fn split<'a, F>(slices: Slices<'a, F>, at: usize) -> (Slices<'a, F>, Slices<'a, F>) {
+fn split<'a, F>(slices: &'a mut Slices<'_, F>, at: usize) -> (Slices<'a, F>, Slices<'a, F>) {
     let mut halves: (Slices<'a, F>, Slices<'a, F>) = Default::default();
-    for slice in slices {
+    for slice in slices.iter_mut() {
         let (left, right) = slice.split_at_mut(at);
         halves.0.push(left);
         halves.1.push(right);
@@ -77,8 +78,8 @@ impl<F: Real> Job<'_, F> {
     fn run(
         &self,
         blocks: Range<usize>,
-        mut outputs: Slices<'_, F>,
-        mut reduced: Slices<'_, F>,
+        outputs: &mut Slices<'_, F>,
+        reduced: &mut Slices<'_, F>,
         scratch: &mut [Scratch<F>],
     ) {
         if scratch.len() > 1 && blocks.len() > 1 {
@@ -86,12 +87,12 @@ impl<F: Real> Job<'_, F> {
             let middle = blocks.start + (blocks.len() * near / scratch.len()).max(1);
             let elements = self.chain.span(middle).start - self.chain.span(blocks.start).start;
             let rows = self.chain.reduced_before(middle) - self.chain.reduced_before(blocks.start);
-            let (near_outputs, far_outputs) = split(outputs, elements);
-            let (near_reduced, far_reduced) = split(reduced, rows);
+            let (mut near_outputs, mut far_outputs) = split(outputs, elements);
+            let (mut near_reduced, mut far_reduced) = split(reduced, rows);
             let (near_scratch, far_scratch) = scratch.split_at_mut(near);
             rayon::join(
-                || self.run(blocks.start..middle, near_outputs, near_reduced, near_scratch),
-                || self.run(middle..blocks.end, far_outputs, far_reduced, far_scratch),
+                || self.run(blocks.start..middle, &mut near_outputs, &mut near_reduced, near_scratch),
+                || self.run(middle..blocks.end, &mut far_outputs, &mut far_reduced, far_scratch),
             );
             return;
         }
@@ -106,7 +107,7 @@ impl<F: Real> Job<'_, F> {
                 job: self,
                 at: span.start - origin,
                 span,
-                outputs: &mut outputs,
+                outputs,
                 registers: &mut scratch.registers,
                 starts: &mut scratch.starts,
             };
@@ -114,7 +115,7 @@ impl<F: Real> Job<'_, F> {
             for step in &self.chain.steps {
                 block.step(step);
             }
-            done += block.reduce(&mut reduced, done);
+            done += block.reduce(reduced, done);
         }
     }
 }
@@ -222,10 +223,10 @@ impl<F: Real> Block<'_, '_, F> {
             Step::Select { condition, yes, no, .. } => {
                 select_slice(self.slice(condition), self.slice(yes), self.slice(no), out);
             }
-            Step::Noise { normal, key, start, .. } => {
+            Step::Noise { fill, key, start, .. } => {
                 let key = &self.job.keys[*key as usize];
                 let start = start.wrapping_add(self.span.start as u64);
-                if *normal { key.normal(start, out) } else { key.uniform(start, out) }
+                key.fill(*fill, start, out);
             }
         }
     }
@@ -264,6 +265,7 @@ mod tests {
     use crate::kernels::map::{Map, map};
     use crate::kernels::reduce::reduce;
     use crate::kernels::zip::{Zip, select, zip};
+    use crate::random::Fill;
     use crate::storage::pool::Pool;
     use crate::storage::shape::Shape;
     use crate::storage::tensor::Tensor;
@@ -302,9 +304,10 @@ mod tests {
         let mut partials = [vec![0.0; chain.partials()], vec![0.0; chain.partials()]];
         let [whole, sums, maxima] = out.each_mut().map(Vec::as_mut_slice);
         let [first, second] = partials.each_mut().map(Vec::as_mut_slice);
-        let results =
+        let mut results =
             Results { outputs: smallvec![whole], reduced: smallvec![sums, maxima], partials: smallvec![first, second] };
-        chain.run(&mut scratch, &inputs, &[], results);
+        chain.run(&mut scratch, &inputs, &[], &mut results);
+        drop(results);
         out
     }
 
@@ -358,13 +361,14 @@ mod tests {
     #[test]
     fn noise_is_that_of_the_key() {
         let shape = Shape::from([3, 1000]);
-        let noise = |normal, to| Step::Noise { normal, key: u16::from(normal), start: 5, to: Place::Output(to) };
-        let chain = Chain::<f32>::new(&shape, &[], vec![noise(false, 0), noise(true, 1)], vec![], 0, 0);
+        let noise = |fill, to| Step::Noise { fill, key: to, start: 5, to: Place::Output(to) };
+        let steps = vec![noise(Fill::Uniform, 0), noise(Fill::Normal, 1)];
+        let chain = Chain::<f32>::new(&shape, &[], steps, vec![], 0, 0);
         let keys = [Key::new(1, 2, 3), Key::new(4, 5, 6)];
         let (mut uniform, mut normal) = (vec![0.0; 3000], vec![0.0; 3000]);
         let mut scratch: Vec<Scratch<f32>> = vec![Scratch::new(), Scratch::new()];
         let outputs = smallvec![&mut uniform[..], &mut normal[..]];
-        chain.run(&mut scratch, &[], &keys, Results { outputs, ..Results::new() });
+        chain.run(&mut scratch, &[], &keys, &mut Results { outputs, ..Results::new() });
         let mut expected = vec![0.0; 3000];
         keys[0].uniform(5, &mut expected);
         assert_eq!(uniform, expected);

@@ -6,6 +6,7 @@ use crate::kernels::map::Map;
 use crate::kernels::pair::{First, Second};
 use crate::kernels::reduce::Reduce;
 use crate::kernels::zip::Zip;
+use crate::random::Fill;
 
 /// An operand of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,8 +109,8 @@ pub enum Step<F> {
     },
     /// Noise from one of the keys of the run: element `i` of the chain is element `start + i` of the key.
     Noise {
-        /// Whether the noise is standard normal; otherwise it is uniform in (0, 1).
-        normal: bool,
+        /// The distribution of the noise.
+        fill: Fill,
         /// The index of the key.
         key: u16,
         /// The first element of the key that is used.

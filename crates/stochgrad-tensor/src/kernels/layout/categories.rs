@@ -9,7 +9,9 @@ use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
 
 /// Samples categories by inversion. The last axis of `table` contains the weights of the categories. The sample is the
-/// first category at which the cumulative weight exceeds the uniform value times the total weight.
+/// first category at which the cumulative weight exceeds the uniform value times the total weight. A negative uniform
+/// value is the distance to 1, as in [folded](crate::random::Fill::Folded) noise, so that rare last categories occur as
+/// often as they should in single precision too.
 ///
 /// The leading axes of `table` broadcast to the shape of `uniforms`, which is also the shape of the result. Rows are
 /// summed in double precision; a category with weight 0 is never drawn.
@@ -46,7 +48,7 @@ pub fn categories<F: Real>(pool: &Pool<F>, table: &Tensor<F>, uniforms: &Tensor<
 
 fn category<F: Real>(row: &[F], uniform: f64) -> usize {
     let total: f64 = row.iter().map(|p| p.to_f64()).sum();
-    let target = uniform * total;
+    let target = if uniform < 0.0 { 1.0 + uniform } else { uniform } * total;
     let mut sum = 0.0;
     let mut last = row.len() - 1;
     for (category, p) in row.iter().map(|p| p.to_f64()).enumerate() {
@@ -65,6 +67,13 @@ fn category<F: Real>(row: &[F], uniform: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_category_is_as_frequent_as_the_noise_allows() {
+        let table = Tensor::from([0.25_f32, 0.75, 2.5e-8]);
+        let noise = Tensor::from([-2.4e-8_f32, -2.6e-8, -0.5, 1e-9]);
+        assert_eq!(categories(&Pool::new(), &table, &noise), Tensor::from([2.0, 1.0, 1.0, 0.0]));
+    }
 
     #[test]
     fn categories_are_drawn_by_inversion() {

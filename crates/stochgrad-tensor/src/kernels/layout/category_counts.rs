@@ -11,7 +11,8 @@ use crate::storage::tensor::Tensor;
 const PIECE: usize = 1024;
 
 /// Samples how often each category occurs in a number of trials. The last axis of `table` contains the weights of the
-/// categories, `trials` has an axis of size 1 there, and `uniforms` has a uniform value for each category.
+/// categories, `trials` has an axis of size 1 there, and `uniforms` has a uniform value for each category. A negative
+/// one is the distance to 1, as in [folded](crate::random::Fill::Folded) noise.
 ///
 /// One category is drawn after the other, each as a binomial count in the trials that are left. The counts of a row
 /// therefore sum to its number of trials. Rows of the table are summed in more than double precision; a category with
@@ -58,10 +59,11 @@ fn row_of_counts<F: Real>(weights: &[F], trials: f64, uniforms: &[F], counts: &m
     let total = weights.iter().fold(Sum::default(), |sum, p| sum.plus(p.to_f64()));
     let (mut drawn, mut left) = (Sum::default(), trials);
     for (k, (p, u)) in weights.iter().zip(uniforms).enumerate() {
-        let p = p.to_f64();
+        let (p, u) = (p.to_f64(), u.to_f64());
+        let u = if u < 0.0 { 1.0 + u } else { u };
         // From the last possible category on the share is exactly 1, in spite of rounding.
         let share = if k >= last && total.high > 0.0 { 1.0 } else { (p / total.minus(drawn)).clamp(0.0, 1.0) };
-        let found = binomial_icdf(u.to_f64(), left, if p < 0.0 { f64::NAN } else { share });
+        let found = binomial_icdf(u, left, if p < 0.0 { f64::NAN } else { share });
         counts[k] = F::from_f64(found);
         (drawn, left) = (drawn.plus(p), left - found);
     }

@@ -80,6 +80,8 @@ pub enum Map {
     Clamp(f64, f64),
     /// 1 if low ≤ x ≤ high, else 0; 0 for NaN.
     Within(f64, f64),
+    /// 1 if x < low or x > high, else 0; 0 for NaN.
+    Outside(f64, f64),
     /// x clamped to [−bound, bound], for a bound that no finite value in use reaches. Unlike for [`Clamp`](Map::Clamp),
     /// the derivative is 1 everywhere: a clamped infinity keeps the derivative of the value that it replaces, such as a
     /// score.

@@ -162,6 +162,10 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             let (low, high) = (F::from_f64(low), F::from_f64(high));
             each(x, out, |x| choose((low <= x) & (x <= high)));
         }
+        Map::Outside(low, high) => {
+            let (low, high) = (F::from_f64(low), F::from_f64(high));
+            each(x, out, |x| choose((x < low) | (x > high)));
+        }
         Map::Unguard => each(x, out, unguarded),
         Map::IsNan => each(x, out, |x| choose(x.is_nan())),
         Map::OnesLike => out.fill(one),
@@ -298,6 +302,10 @@ mod tests {
             (Map::Clamp(-1.0, 1.0), -5.0, -1.0),
             (Map::Within(-1.0, 1.0), 1.0, 1.0),
             (Map::Within(-1.0, 1.0), 1.5, 0.0),
+            (Map::Outside(-1.0, 1.0), 1.0, 0.0),
+            (Map::Outside(-1.0, 1.0), -1.5, 1.0),
+            (Map::Outside(-1.0, 1.0), f64::INFINITY, 1.0),
+            (Map::Outside(-1.0, 1.0), f64::NAN, 0.0),
             (Map::Guard(4.0), -3.0, -3.0),
             (Map::Guard(4.0), f64::NEG_INFINITY, -4.0),
             (Map::Guard(4.0), f64::INFINITY, 4.0),

@@ -2,7 +2,8 @@
 //!
 //! On x86-64 with AVX2 or AVX-512 the kernels are those of `private-gemm-x86`, which `faer` uses. They are among the
 //! fastest for matrices of the size of a layer, and do not allocate after the first product of a thread. Elsewhere the
-//! kernels are those of `matrixmultiply`. Neither crate uses threads here: the product is split in this file, and each
+//! kernels are those of `matrixmultiply`, which detects the instructions of the machine itself. At the level
+//! [`Level::Plain`] the products are plain loops, with the same bits on every machine. Neither crate uses threads here: the product is split in this file, and each
 //! piece is computed by one thread.
 
 use std::any::TypeId;
@@ -110,6 +111,7 @@ impl<F: Real> Piece<F> {
             match level {
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx2 | Level::Avx512 => self.write_x86(single, level),
+                Level::Plain => self.write_plain(),
                 _ => self.write_portable(single),
             }
         }
@@ -154,6 +156,34 @@ impl<F: Real> Piece<F> {
                 from_ref(&one).cast(),
                 1,
             );
+        }
+    }
+
+    /// Each element is the sum of its products, in the order of the inner axis.
+    ///
+    /// # Safety
+    /// As for [`write`](Self::write).
+    unsafe fn write_plain(self) {
+        const STRIP: usize = 8;
+        let [m, n, k] = self.product.dims;
+        let ([row_a, column_a], [row_b, column_b]) = (self.product.strides_a, self.product.strides_b);
+        for i in 0..m {
+            for first in (0..n).step_by(STRIP) {
+                let width = STRIP.min(n - first);
+                let mut sums = [F::ZERO; STRIP];
+                for p in 0..k {
+                    // SAFETY: guaranteed by the caller.
+                    let left = unsafe { *self.a.add(i * row_a + p * column_a) };
+                    for (j, sum) in sums[..width].iter_mut().enumerate() {
+                        // SAFETY: guaranteed by the caller.
+                        *sum += left * unsafe { *self.b.add(p * row_b + (first + j) * column_b) };
+                    }
+                }
+                for (j, &sum) in sums[..width].iter().enumerate() {
+                    // SAFETY: guaranteed by the caller.
+                    unsafe { *self.out.add(i * self.width + first + j) = sum };
+                }
+            }
         }
     }
 

@@ -346,7 +346,7 @@ mod tests {
                 for strides_b in [[n, 1], [1, k]] {
                     let (a, b) = (scrambled(&[m, k]).cast::<f32>(), scrambled(&[k, n]).cast::<f32>());
                     let product = Product { dims: [m, n, k], strides_a, strides_b };
-                    for level in [Level::Portable, Level::Avx2, Level::Avx512] {
+                    for level in [Level::Plain, Level::Portable, Level::Avx2, Level::Avx512] {
                         if level > simd::level() {
                             continue;
                         }

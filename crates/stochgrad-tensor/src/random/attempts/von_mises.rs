@@ -19,7 +19,20 @@ pub fn von_mises<F: Real>(concentration: &[F], place: &[F], uniform: &[F], angle
     let count = angles.len();
     let lengths = [concentration.len(), place.len(), uniform.len(), rejected.len()];
     assert!(lengths == [count; 4], "expected {count} elements everywhere, got {lengths:?}");
-    propose(concentration, place, uniform, angles, rejected);
+    // The square of a larger concentration could overflow. There the angle is normal, in units of 1/√κ.
+    let most = F::MAX.sqrt() * F::from_f64(0.1);
+    if concentration.iter().all(|&kappa| kappa <= most || kappa == F::INFINITY || kappa.is_nan()) {
+        propose(concentration, place, uniform, angles, rejected);
+        return;
+    }
+    let held: Vec<F> =
+        concentration.iter().map(|&kappa| if kappa < F::INFINITY { kappa.min(most) } else { kappa }).collect();
+    propose(&held, place, uniform, angles, rejected);
+    for ((angle, &held), &kappa) in angles.iter_mut().zip(&held).zip(concentration) {
+        if kappa > most && kappa < F::INFINITY {
+            *angle *= (held / kappa).sqrt();
+        }
+    }
 }
 
 dispatch! {
@@ -70,6 +83,28 @@ mod tests {
             von_mises(&[bad], &[0.1], &[0.5], &mut angle, &mut rejected);
             assert!(angle[0].is_nan() && !rejected[0], "{bad}");
         }
+    }
+
+    #[test]
+    fn angles_of_huge_concentrations_are_normal() {
+        fn check<F: Real>(concentrations: &[f64]) {
+            for &kappa in concentrations {
+                let places: Vec<F> = (0..100).map(|i| F::from_f64((f64::from(i) + 0.5) / 100.0)).collect();
+                let kappa = F::from_f64(kappa);
+                let (mut angles, mut rejected) = (vec![F::ZERO; 100], vec![false; 100]);
+                von_mises(&[kappa; 100], &places, &[F::from_f64(0.5); 100], &mut angles, &mut rejected);
+                let accepted = rejected.iter().filter(|&&rejected| !rejected).count();
+                assert!(accepted > 50, "{kappa}: {accepted}");
+                for (angle, place) in angles.iter().zip(&places) {
+                    // Proposals are Cauchy around 0, in units of 1/√κ.
+                    let size = angle.to_f64().abs() * kappa.to_f64().sqrt();
+                    let expected = (0.5 * (place.to_f64() - 0.5) * std::f64::consts::TAU).tan().abs();
+                    assert!((size - expected).abs() < 2e-3 * expected.max(1.0), "{kappa}: {size}, not {expected}");
+                }
+            }
+        }
+        check::<f64>(&[1e10, 1e150, 1e153, 1e154, 1e160, 1e250, 1e300, f64::MAX]);
+        check::<f32>(&[1e10, 1e17, 1e19, 1e25, 3e38]);
     }
 
     #[test]

@@ -1,0 +1,14 @@
+//! See `stochgrad_fuzzing::checkpoint`.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use tempfile::TempDir;
+
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a temporary folder"));
+
+fuzz_target!(|bytes: &[u8]| {
+    stochgrad_fuzzing::checkpoint(bytes, FOLDER.path());
+});
