@@ -46,7 +46,7 @@ fn error<F: Precision>(got: f64, known: f64, unit: f64) -> f64 {
     } else if known.abs() > F::LARGEST {
         if got.abs() >= 0.99 * F::LARGEST && got.signum() == known.signum() { 0.0 } else { f64::INFINITY }
     } else {
-        // Below the normal numbers there are fewer digits.
+        // Subnormal values have fewer digits.
         let error = (got - known).abs() / (unit + F::LEAST);
         if error.is_nan() { f64::INFINITY } else { error }
     }
