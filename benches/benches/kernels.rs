@@ -1,7 +1,8 @@
-//! Single kernels on one thread: matrix products with the shapes of the networks, functions of elements, reductions and
-//! random fills.
+//! Single kernels on one thread: matrix products and convolutions with the shapes of the networks, functions of
+//! elements, reductions and random fills.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use stochgrad::tensor::convolution::{Convolution, convolve, convolve_adjoint, convolve_weights};
 use stochgrad::tensor::layout::transpose;
 use stochgrad::tensor::map::{Map, map};
 use stochgrad::tensor::matmul::matmul;
@@ -56,6 +57,35 @@ fn products(criterion: &mut Criterion) {
     }
 }
 
+/// The convolutions of group g, with the products of matrices of their sizes.
+fn convolutions(criterion: &mut Criterion) {
+    const IMAGES: usize = 64;
+    let pool = Pool::new();
+    let mut group = criterion.benchmark_group("convolutions");
+    let halving = Convolution::new().stride([2, 2]).padding([1, 1]);
+    for [size, inputs, outputs] in [[28, 1, 32], [14, 32, 64]] {
+        let (rows, taps) = (IMAGES * size * size / 4, 16 * inputs);
+        let x = numbers(&pool, "x", [IMAGES, size, size, inputs]);
+        let weight = numbers(&pool, "weight", [4, 4, inputs, outputs]);
+        let adjoint = numbers(&pool, "adjoint", [IMAGES, size / 2, size / 2, outputs]);
+        let (patches, matrix) = (numbers(&pool, "x", [rows, taps]), numbers(&pool, "weight", [taps, outputs]));
+        group.throughput(Throughput::Elements((2 * rows * taps * outputs) as u64));
+        let name = |what: &str| format!("{inputs} to {outputs} channels, {what}");
+        group.bench_function(name("product"), |bencher| {
+            bencher.iter(|| pool.recycle(matmul(&pool, &patches, false, &matrix, false)));
+        });
+        group.bench_function(name("forward"), |bencher| {
+            bencher.iter(|| pool.recycle(convolve(&pool, &halving, &x, &weight)));
+        });
+        group.bench_function(name("weight gradient"), |bencher| {
+            bencher.iter(|| pool.recycle(convolve_weights(&pool, &halving, [4, 4], &x, &adjoint, 0)));
+        });
+        group.bench_function(name("transposed"), |bencher| {
+            bencher.iter(|| pool.recycle(convolve_adjoint(&pool, &halving, [size; 2], &adjoint, &weight)));
+        });
+    }
+}
+
 fn maps(criterion: &mut Criterion) {
     let pool = Pool::new();
     let x = numbers(&pool, "x", [ELEMENTS]);
@@ -107,5 +137,5 @@ fn fills(criterion: &mut Criterion) {
     group.bench_function("normal, f64", |bencher| bencher.iter(|| key.normal::<f64>(0, &mut doubles)));
 }
 
-criterion_group!(benches, products, maps, reductions, fills);
+criterion_group!(benches, products, convolutions, maps, reductions, fills);
 criterion_main!(benches);

@@ -1,216 +1,78 @@
-//! The gradient methods and sampling schemes of the command line, and the properties of each.
-
-use std::fmt;
+//! The gradient methods and sampling schemes of the command line.
 
 use clap::ValueEnum;
 
-use crate::latent::Latent;
-
-/// A gradient method of the latent variables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MethodName {
-    /// Score function without a baseline: unbiased, high variance
-    ScoreFunction,
-    /// Score function, baseline: the mean cost of past steps: unbiased
-    MovingAverage,
-    /// Score function with importance-weighted samples of an overdispersed distribution: unbiased, for few variables
-    ImportanceSampled,
-    /// Score function, baseline: the mean cost of the other samples: unbiased
-    LeaveOneOut,
-    /// Score function, baseline: the mean cost of the other samples and images: unbiased
-    BatchMean,
-    /// Score function, baseline: the cost of the most likely code: unbiased
-    SelfCritical,
-    /// Score function, baseline: a network of the image that learns the cost: unbiased
-    Nvil,
-    /// Score function, control variate: a linear model of the cost at the mean of the code: unbiased
-    MuProp,
-    /// leave-one-out, plus a linear model of the cost from its gradient at the other samples: unbiased
-    DoubleControlVariate,
-    /// Antithetic pairs of bits (DisARM): unbiased
-    Disarm,
-    /// Antithetic pairs of bits, weighted by their uniform samples: unbiased, at least the variance of disarm
-    Arm,
-    /// Any number of negatively correlated samples of bits: unbiased
-    Arms,
-    /// Antithetic pairs of categories, by stick breaking: unbiased
-    DisarmSticks,
-    /// Antithetic pairs of categories, importance-weighted: unbiased
-    DisarmWeighted,
-    /// Antithetic pairs of categories, by a balanced tree: unbiased
-    DisarmTree,
-    /// Any number of negatively correlated samples of categories: unbiased
-    Carms,
-    /// Swaps the noise of every two categories: unbiased, one cost evaluation per pair of categories
-    Arsm,
-    /// Swaps the noise of each category with that of one: unbiased, one cost evaluation per category
-    Ars,
-    /// Score function, control variate: the cost of relaxed codes: unbiased
-    Rebar,
-    /// Score function, control variate: a learned network of relaxed codes: unbiased
-    Relax,
-    /// leave-one-out, plus a learned Stein control variate, for bits: unbiased
-    Rodeo,
-    /// Coupled measure-valued derivatives: unbiased, up to two cost evaluations per variable
-    MeasureValued,
-    /// Sum over the states of one variable given the others: unbiased, one cost evaluation per state and variable
-    LocalExpectation,
-    /// Flips one random bit: unbiased, two cost evaluations
-    BitFlip,
-    /// Flips nearly certain bits and draws antithetic pairs of the others: unbiased
-    Ugc,
-    /// Sum over all joint states, at most 4096: exact
-    Enumerate,
-    /// Distinct states, averaged over the orders of drawing: unbiased, at most 4096 joint states
-    UnorderedSet,
-    /// Distinct states with importance weights: unbiased, at most 4096 joint states
-    WithoutReplacement,
-    /// Sum over the most likely states plus samples of the rest: unbiased, at most 4096 joint states
-    SumAndSample,
-    /// Continuous relaxation: biased
-    GumbelSoftmax,
-    /// Sparse continuous relaxation: biased
-    Entmax,
-    /// Discrete values with the gradient of the relaxation: biased
-    StraightThroughGumbel,
-    /// straight-through-gumbel, averaged over the noise given the value: biased
-    GumbelRao,
-    /// Discrete values with the gradient of their mean: biased
-    StraightThrough,
-    /// Second-order straight-through: biased
-    Reinmax,
-    /// Second-order straight-through with the least variance: biased
-    Mve,
-    /// Straight-through at logits that are shifted to agree with the sample: biased
-    GappedStraightThrough,
-    /// A method chosen by the library for the distribution and the recorded graph
-    Auto,
+/// Which options a method takes besides a number of samples. From `Free` on, samples are not compared with one another,
+/// so that a sampling scheme may draw them. From `Constant` on, there is a relaxation with a temperature, which falls
+/// by default from `Falling` on. `Continuous` values have a second temperature, for the derivative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Kind {
+    Plain,
+    Pairs,
+    Free,
+    Constant,
+    Falling,
+    Continuous,
 }
 
-impl MethodName {
-    /// The name as on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ScoreFunction => "score-function",
-            Self::MovingAverage => "moving-average",
-            Self::ImportanceSampled => "importance-sampled",
-            Self::LeaveOneOut => "leave-one-out",
-            Self::BatchMean => "batch-mean",
-            Self::SelfCritical => "self-critical",
-            Self::Nvil => "nvil",
-            Self::MuProp => "mu-prop",
-            Self::DoubleControlVariate => "double-control-variate",
-            Self::Disarm => "disarm",
-            Self::Arm => "arm",
-            Self::Arms => "arms",
-            Self::DisarmSticks => "disarm-sticks",
-            Self::DisarmWeighted => "disarm-weighted",
-            Self::DisarmTree => "disarm-tree",
-            Self::Carms => "carms",
-            Self::Arsm => "arsm",
-            Self::Ars => "ars",
-            Self::Rebar => "rebar",
-            Self::Relax => "relax",
-            Self::Rodeo => "rodeo",
-            Self::MeasureValued => "measure-valued",
-            Self::LocalExpectation => "local-expectation",
-            Self::BitFlip => "bit-flip",
-            Self::Ugc => "ugc",
-            Self::Enumerate => "enumerate",
-            Self::UnorderedSet => "unordered-set",
-            Self::WithoutReplacement => "without-replacement",
-            Self::SumAndSample => "sum-and-sample",
-            Self::GumbelSoftmax => "gumbel-softmax",
-            Self::Entmax => "entmax",
-            Self::StraightThroughGumbel => "straight-through-gumbel",
-            Self::GumbelRao => "gumbel-rao",
-            Self::StraightThrough => "straight-through",
-            Self::Reinmax => "reinmax",
-            Self::Mve => "mve",
-            Self::GappedStraightThrough => "gapped-straight-through",
-            Self::Auto => "auto",
+/// Declares the gradient methods: the kind and the default number of samples of each, and its description.
+macro_rules! methods {
+    ($($method:ident: $kind:ident $samples:literal, $help:tt;)*) => {
+        /// A gradient method of the latent variables.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+        pub(crate) enum MethodName {
+            $(#[doc = $help] $method,)*
         }
-    }
 
-    pub(crate) fn default_samples(self) -> usize {
-        match self {
-            Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::LeaveOneOut | Self::Auto => 4,
-            Self::Arms | Self::Carms | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample => 4,
-            Self::DoubleControlVariate | Self::Rodeo | Self::Disarm | Self::Arm | Self::Ugc => 2,
-            Self::DisarmSticks | Self::DisarmWeighted | Self::DisarmTree => 2,
-            _ => 1,
+        impl MethodName {
+            pub(crate) fn kind_and_samples(self) -> (Kind, usize) {
+                match self {
+                    $(Self::$method => (Kind::$kind, $samples),)*
+                }
+            }
         }
-    }
+    };
+}
 
-    /// The fewest samples that the method works with, and why.
-    pub(crate) fn fewest_samples(self) -> (usize, &'static str) {
-        match self {
-            Self::LeaveOneOut => (2, "leave-one-out, whose baseline is the mean of the other samples"),
-            Self::DoubleControlVariate => (2, "double-control-variate, whose baseline is made of the other samples"),
-            Self::Rodeo => (2, "rodeo, whose baseline is made of the other samples"),
-            _ if self.is_paired() => (2, "pairs"),
-            Self::Arms | Self::Carms => (2, "arms and carms, whose samples are negatively correlated"),
-            Self::SumAndSample => (3, "sum-and-sample, which sums all but two of them"),
-            _ => (1, "any method"),
-        }
-    }
-
-    /// Whether the samples may be drawn by a sampling scheme: the method must not compare samples with one another.
-    pub(crate) fn takes_schemes(self) -> bool {
-        self.is_relaxed()
-            || matches!(self, Self::ScoreFunction | Self::MovingAverage | Self::ImportanceSampled | Self::Mve)
-    }
-
-    /// The number of codes at which the cost is evaluated per sample; more than one if noise is swapped.
-    pub(crate) fn swaps(self, latent: Latent) -> usize {
-        let (categories, _) = latent.base_and_exponent();
-        match self {
-            Self::Arsm => categories.saturating_mul(categories.saturating_sub(1)) / 2 + 1,
-            Self::Ars => categories,
-            _ => 1,
-        }
-    }
-
-    /// Whether samples come in pairs.
-    pub(crate) fn is_paired(self) -> bool {
-        matches!(
-            self,
-            Self::Disarm | Self::Arm | Self::Ugc | Self::DisarmSticks | Self::DisarmWeighted | Self::DisarmTree
-        )
-    }
-
-    /// Whether the method supports bits only.
-    pub(crate) fn needs_bits(self) -> bool {
-        matches!(self, Self::Disarm | Self::Arm | Self::Arms | Self::Rodeo | Self::BitFlip | Self::Ugc)
-    }
-
-    /// Whether the method lists all joint states.
-    pub(crate) fn lists_states(self) -> bool {
-        matches!(self, Self::Enumerate | Self::UnorderedSet | Self::WithoutReplacement | Self::SumAndSample)
-    }
-
-    pub(crate) fn is_relaxed(self) -> bool {
-        self.has_constant_temperature()
-            || matches!(
-                self,
-                Self::GumbelSoftmax
-                    | Self::Entmax
-                    | Self::StraightThroughGumbel
-                    | Self::GumbelRao
-                    | Self::GappedStraightThrough
-            )
-    }
-
-    /// Whether the derivative can have its own temperature. Discrete values have none, so that it would be the only
-    /// one.
-    pub(crate) fn takes_backward_temperature(self) -> bool {
-        matches!(self, Self::GumbelSoftmax | Self::Entmax)
-    }
-
-    /// Whether the temperature is constant unless `--final-temperature` is given.
-    pub(crate) fn has_constant_temperature(self) -> bool {
-        matches!(self, Self::StraightThrough | Self::Reinmax)
-    }
+methods! {
+    ScoreFunction: Free 4, "Score function without a baseline: unbiased, high variance";
+    MovingAverage: Free 4, "Score function, baseline: the mean cost of past steps: unbiased";
+    ImportanceSampled: Free 4, "Score function with overdispersed, weighted samples: unbiased, for few variables";
+    LeaveOneOut: Plain 4, "Score function, baseline: the mean cost of the other samples: unbiased";
+    BatchMean: Plain 1, "Score function, baseline: the mean cost of the other samples and images: unbiased";
+    SelfCritical: Plain 1, "Score function, baseline: the cost of the most likely code: unbiased";
+    Nvil: Plain 1, "Score function, baseline: a network of the image that learns the cost: unbiased";
+    MuProp: Plain 1, "Score function, control variate: a linear model of the cost at the mean code: unbiased";
+    DoubleControlVariate: Plain 2, "leave-one-out, plus a linear model of the cost from its gradients: unbiased";
+    Disarm: Pairs 2, "Antithetic pairs of bits (DisARM): unbiased";
+    Arm: Pairs 2, "Antithetic pairs of bits, weighted by their uniform samples: unbiased, no better than disarm";
+    Arms: Plain 4, "Any number of negatively correlated samples of bits: unbiased";
+    DisarmSticks: Pairs 2, "Antithetic pairs of categories, by stick breaking: unbiased";
+    DisarmWeighted: Pairs 2, "Antithetic pairs of categories, importance-weighted: unbiased";
+    DisarmTree: Pairs 2, "Antithetic pairs of categories, by a balanced tree: unbiased";
+    Carms: Plain 4, "Any number of negatively correlated samples of categories: unbiased";
+    Arsm: Plain 1, "Swaps the noise of every two categories: unbiased, one cost evaluation per pair of categories";
+    Ars: Plain 1, "Swaps the noise of each category with that of one: unbiased, one cost evaluation per category";
+    Rebar: Plain 1, "Score function, control variate: the cost of relaxed codes: unbiased";
+    Relax: Plain 1, "Score function, control variate: a learned network of relaxed codes: unbiased";
+    Rodeo: Plain 2, "leave-one-out, plus a learned Stein control variate, for bits: unbiased";
+    MeasureValued: Plain 1, "Coupled measure-valued derivatives: unbiased, up to two cost evaluations per variable";
+    LocalExpectation: Plain 1, "Sum over the states of each variable: unbiased, one evaluation per state and variable";
+    BitFlip: Plain 1, "Flips one random bit: unbiased, two cost evaluations";
+    Ugc: Pairs 2, "Flips nearly certain bits and draws antithetic pairs of the others: unbiased";
+    Enumerate: Plain 1, "Sum over all joint states, at most 4096: exact";
+    UnorderedSet: Plain 4, "Distinct states, averaged over their orders: unbiased, at most 4096 joint states";
+    WithoutReplacement: Plain 4, "Distinct states with importance weights: unbiased, at most 4096 joint states";
+    SumAndSample: Plain 4, "The most likely states, plus samples of the rest: unbiased, at most 4096 joint states";
+    GumbelSoftmax: Continuous 1, "Continuous relaxation: biased";
+    Entmax: Continuous 1, "Sparse continuous relaxation: biased";
+    StraightThroughGumbel: Falling 1, "Discrete values with the gradient of the relaxation: biased";
+    GumbelRao: Falling 1, "straight-through-gumbel, averaged over the noise given the value: biased";
+    StraightThrough: Constant 1, "Discrete values with the gradient of their mean: biased";
+    Reinmax: Constant 1, "Second-order straight-through: biased";
+    Mve: Free 1, "Second-order straight-through with the least variance: biased";
+    GappedStraightThrough: Falling 1, "Straight-through at logits that are shifted to agree with the sample: biased";
+    Auto: Plain 4, "A method chosen by the library for the distribution and the recorded graph";
 }
 
 /// A sampling scheme: how the samples of an image are drawn jointly.
@@ -226,41 +88,7 @@ pub(crate) enum SchemeName {
     Sobol,
 }
 
-impl SchemeName {
-    /// The name as on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Antithetic => "antithetic",
-            Self::Stratified => "stratified",
-            Self::Systematic => "systematic",
-            Self::Sobol => "sobol",
-        }
-    }
-}
-
-impl fmt::Display for MethodName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_method_reads_back_by_its_name() {
-        for &method in MethodName::value_variants() {
-            assert_eq!(MethodName::from_str(method.name(), false), Ok(method));
-        }
-        for &scheme in SchemeName::value_variants() {
-            assert_eq!(SchemeName::from_str(scheme.name(), false), Ok(scheme));
-        }
-    }
-
-    #[test]
-    fn swaps_are_counted() {
-        let latent = Latent::Categorical { variables: 3, categories: 10 };
-        assert_eq!([MethodName::Arsm, MethodName::Ars, MethodName::Carms].map(|m| m.swaps(latent)), [46, 10, 1]);
-    }
+/// The name as on the command line.
+pub(crate) fn name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }

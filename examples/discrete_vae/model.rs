@@ -1,17 +1,166 @@
-//! The variational autoencoder.
+//! The variational autoencoder: its discrete code, the gradient methods, and the networks.
 
-use stochgrad::distributions::{Bernoulli, Distribution};
+use std::sync::Arc;
+
+use clap::error::Result;
+use stochgrad::distributions::*;
+use stochgrad::estimators::*;
 use stochgrad::graph::{DynMethod, GraphResult, Seed};
-use stochgrad::nn::{Activation, Layer, Mlp, Mode, NnResult, Parameters, Record};
-use stochgrad::tape::Var;
+use stochgrad::nn::{Activation, Inputs, Layer, Mlp, Mode, NnResult, Parameters, Record, Step};
+use stochgrad::tape::{Tape, Var};
+use stochgrad::tensor::Tensor;
 
-use crate::code::Code;
-use crate::settings::Settings;
+use crate::arguments::{Choice, refuse, usage};
+use crate::method_name::{MethodName as M, SchemeName, name};
 
-/// The slope of the leaky rectifier below 0.
-const SLOPE: f64 = 0.1;
-/// Codes per image in an evaluation.
-const TEST_SAMPLES: usize = 4;
+/// The temperature of proposals of importance sampling: close to 1, since the weights of all variables are multiplied.
+const DISPERSION: f64 = 1.1;
+/// The learning rate of control variates.
+const RATE: f64 = 1e-3;
+
+/// A distribution on the tape.
+type On<'t, C> = <<C as Code>::Family as Family<f32>>::On<'t>;
+/// A gradient method.
+pub(crate) type MethodOf<C> = DynMethod<f32, <C as Code>::Family>;
+
+/// The kind of the latent variables. This trait contains everything that differs between bits and categories.
+pub(crate) trait Code: Copy + Send + Sync + 'static {
+    /// The family of their distributions.
+    type Family: Family<f32>;
+    /// The distribution with the given logits, of event shape `[width]`.
+    fn distribution<'t>(self, logits: Var<'t, f32>) -> On<'t, Self>;
+    /// The divergence of a distribution from the uniform prior, in nats.
+    fn divergence<'t>(self, distribution: &On<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32>;
+    /// A gradient method, for a run of `steps` steps, or an error if it does not support this kind.
+    fn method(self, choice: &Choice, steps: u64) -> Result<MethodOf<Self>>;
+}
+
+/// Independent bits.
+#[derive(Clone, Copy)]
+pub(crate) struct Bits;
+
+/// Independent categorical variables as one-hot vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct OneHots {
+    /// The number of variables, and that of the categories of each.
+    pub(crate) shape: [usize; 2],
+}
+
+impl Code for Bits {
+    type Family = Bernoulli<Id>;
+
+    fn distribution<'t>(self, logits: Var<'t, f32>) -> On<'t, Self> {
+        Bernoulli::from_logits(logits)
+    }
+
+    fn divergence<'t>(self, distribution: &On<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
+        distribution.kl_to(&Bernoulli::from_logits(tape.constant(0.0)))
+    }
+
+    fn method(self, choice: &Choice, steps: u64) -> Result<MethodOf<Self>> {
+        let samples = choice.samples;
+        match choice.method {
+            M::Disarm => Ok(Arc::new(DisArm::new().pairs(samples / 2))),
+            M::Arm => Ok(Arc::new(Arm::new().pairs(samples / 2))),
+            M::Arms => Ok(Arc::new(Arms::new(samples))),
+            M::BitFlip => Ok(Arc::new(BitFlip::new().samples(samples))),
+            M::Ugc => Ok(Arc::new(Ugc::new().pairs(samples / 2))),
+            M::Rodeo => Ok(Arc::new(Rodeo::new(samples).learning_rate(RATE))),
+            _ => gradient_method(choice, steps),
+        }
+    }
+}
+
+impl Code for OneHots {
+    type Family = OneHotCategorical<Id>;
+
+    fn distribution<'t>(self, logits: Var<'t, f32>) -> On<'t, Self> {
+        OneHotCategorical::from_logits(logits.reshape(self.shape))
+    }
+
+    fn divergence<'t>(self, distribution: &On<'t, Self>, tape: &'t Tape<f32>) -> Var<'t, f32> {
+        distribution.kl_to(&OneHotCategorical::from_logits(tape.constant(Tensor::zeros(self.shape))))
+    }
+
+    fn method(self, choice: &Choice, steps: u64) -> Result<MethodOf<Self>> {
+        gradient_method(choice, steps)
+    }
+}
+
+/// A gradient method that does not support bits only. A temperature falls geometrically over `steps` steps.
+fn gradient_method<D>(choice: &Choice, steps: u64) -> Result<DynMethod<f32, D>>
+where
+    D: Family<f32>,
+    for<'t> D::On<'t>: ScoreDifferentiable<'t, f32>
+        + IndependentCategories<'t, f32>
+        + FiniteSupport<'t, f32>
+        + WeakDerivative<'t, f32>
+        + Relaxed<'t, f32>
+        + Tempered<'t, f32>,
+{
+    let &Choice { samples, ref scheme, temperature, .. } = choice;
+    /// Adds the number of samples and the sampling scheme.
+    macro_rules! drawn {
+        ($method:expr) => {{
+            let method = $method.samples(samples);
+            match scheme {
+                None => method,
+                Some(SchemeName::Antithetic) => method.scheme(SamplingScheme::Antithetic),
+                Some(SchemeName::Stratified) => method.scheme(SamplingScheme::Stratified),
+                Some(SchemeName::Systematic) => method.scheme(SamplingScheme::Systematic),
+                Some(SchemeName::Sobol) => method.scheme(SamplingScheme::sobol()),
+            }
+        }};
+    }
+    let moving = MovingAverage::new(0.99);
+    let score_function = drawn!(ScoreFunction::new());
+    let [start, end] = temperature.unwrap_or([1.0; 2]);
+    let temperature =
+        || if start == end { Temperature::constant(start) } else { Temperature::exponential(start, end, steps) };
+    let plain = GumbelSoftmax::new(temperature());
+    let relaxed = match choice.backward {
+        Some(backward) => plain.backward_temperature(backward),
+        None => plain,
+    };
+    Ok(match choice.method {
+        M::ScoreFunction => Arc::new(score_function),
+        M::MovingAverage => Arc::new(score_function.baseline(moving)),
+        M::ImportanceSampled => Arc::new(drawn!(ImportanceSampling::overdispersed(DISPERSION)).baseline(moving)),
+        M::LeaveOneOut => Arc::new(score_function.baseline(LeaveOneOut)),
+        M::BatchMean => Arc::new(score_function.baseline(BatchMean)),
+        M::SelfCritical => Arc::new(score_function.baseline(SelfCritical)),
+        M::Nvil => Arc::new(score_function.baseline(Nvil::new().learning_rate(RATE).of_data("images"))),
+        M::MuProp => Arc::new(score_function.baseline(MuProp::new())),
+        M::DoubleControlVariate => Arc::new(DoubleControlVariate::new(samples).learned(RATE)),
+        M::DisarmSticks => Arc::new(CategoricalDisArm::new().pairs(samples / 2)),
+        M::DisarmWeighted => Arc::new(CategoricalDisArm::importance_weighted().pairs(samples / 2)),
+        M::DisarmTree => Arc::new(CategoricalDisArm::tree().pairs(samples / 2)),
+        M::Carms => Arc::new(Carms::new(samples)),
+        M::Arsm => Arc::new(Arsm::new().races(samples)),
+        M::Ars => Arc::new(Ars::new().races(samples)),
+        M::Rebar => Arc::new(Rebar::new().samples(samples).learned(RATE)),
+        M::Relax => Arc::new(Relax::new().samples(samples).relaxed_cost().learning_rate(RATE)),
+        M::MeasureValued => Arc::new(MeasureValued::new().samples(samples)),
+        M::LocalExpectation => Arc::new(LocalExpectation::new().samples(samples)),
+        M::Enumerate => Arc::new(Enumerate::new()),
+        M::UnorderedSet => Arc::new(UnorderedSet::new(samples)),
+        M::WithoutReplacement => Arc::new(WithoutReplacement::new(samples)),
+        M::SumAndSample => Arc::new(SumAndSample::new(samples - 2, 2)),
+        M::GumbelSoftmax => Arc::new(drawn!(relaxed)),
+        M::Entmax => Arc::new(drawn!(relaxed.simplex_map(SimplexMap::Entmax15))),
+        M::StraightThroughGumbel => Arc::new(drawn!(GumbelSoftmax::new(temperature())).straight_through()),
+        M::GumbelRao => Arc::new(drawn!(GumbelRao::new(temperature()))),
+        M::StraightThrough => Arc::new(drawn!(StraightThrough::new(temperature()))),
+        M::Reinmax => Arc::new(drawn!(ReinMax::new(temperature()))),
+        M::Mve => Arc::new(drawn!(Mve::new())),
+        M::GappedStraightThrough => Arc::new(drawn!(GappedStraightThrough::new(temperature()))),
+        M::Auto => Arc::new(Auto::new().samples(samples)),
+        M::Disarm | M::Arm | M::Arms | M::Rodeo | M::BitFlip | M::Ugc => {
+            let hint = "add --latent bernoulli, or try --method leave-one-out";
+            return refuse("--method", "a method that supports categorical variables", name(choice.method), hint);
+        }
+    })
+}
 
 /// An encoder from images to the logits of a code, and a decoder from codes to the logits of pixels.
 ///
@@ -19,63 +168,54 @@ const TEST_SAMPLES: usize = 4;
 /// $-\mathbb{E}_{q(z|x)}[\ln p(x|z)] + \mathrm{KL}(q(z|x) \| p(z))$, under a uniform prior.
 #[derive(Clone, Debug)]
 pub(crate) struct Model<C> {
-    pub(crate) code: C,
+    code: C,
+    width: usize,
     encoder: Mlp,
     decoder: Mlp,
 }
 
 impl<C: Code> Model<C> {
-    /// A model with fresh parameters.
-    pub(crate) fn new(code: C, pixels: usize, settings: &Settings, parameters: &mut Parameters<f32>) -> NnResult<Self> {
-        let seed = Seed::new(settings.seed);
-        let inner = settings.hidden.iter().copied();
-        let down: Vec<usize> = std::iter::once(pixels).chain(inner).chain([code.width()]).collect();
+    /// A model with fresh parameters. `down` has the widths of the encoder, from pixels to code.
+    pub(crate) fn new(code: C, down: &[usize], seed: Seed, parameters: &mut Parameters<f32>) -> NnResult<Self> {
         let up: Vec<usize> = down.iter().rev().copied().collect();
-        let activation = Activation::LeakyRelu(SLOPE);
-        Ok(Self {
-            code,
-            encoder: Mlp::new(&mut *parameters, "encoder", &down, activation, seed)?,
-            decoder: Mlp::new(parameters, "decoder", &up, activation, seed)?,
-        })
+        let activation = Activation::LeakyRelu(0.1);
+        let encoder = Mlp::new(&mut *parameters, "encoder", down, activation, seed)?;
+        Ok(Self { code, width: up[0], encoder, decoder: Mlp::new(parameters, "decoder", &up, activation, seed)? })
     }
 
-    /// Records the −ELBO of the minibatch `images` as the costs `reconstruction` and `kl`, and the outputs `logits` (of
-    /// the codes) and `pixels` (their probabilities). The codes are drawn by the gradient method in training, and
-    /// otherwise from the distribution of the encoder: four for each image in an evaluation, one in a prediction.
-    pub(crate) fn record(&self, record: &Record<'_, '_, f32>, method: &DynMethod<f32, C::Family>) -> GraphResult<()> {
-        let images = record.input("images")?;
-        let logits = self.encoder.forward(record, images)?;
-        record.output("logits", logits)?;
-        match record.mode() {
-            Mode::Train => self.record_code(record, images, logits, method),
-            Mode::Evaluate => self.record_code(record, images, logits, &self.code.discrete_samples(TEST_SAMPLES)),
-            Mode::Predict => self.record_code(record, images, logits, &self.code.discrete_samples(1)),
-        }
-    }
-
-    /// Records the costs as functions of the parameter `logits`, which has the logits of the code of each image.
-    pub(crate) fn record_given_logits(
+    /// A gradient method for a run of `steps` steps, tried on some images.
+    pub(crate) fn method(
         &self,
-        record: &Record<'_, '_, f32>,
-        method: &DynMethod<f32, C::Family>,
-    ) -> GraphResult<()> {
-        let images = record.input("images")?;
-        let mut logits = record.param("logits")?;
-        for plate in images.plates() {
-            logits = logits.event_to_plate(plate);
-        }
-        self.record_code(record, images, logits, method)
+        (choice, steps): (&Choice, u64),
+        (parameters, images): (&Parameters<f32>, &Inputs<f32>),
+    ) -> Result<MethodOf<C>> {
+        let tried = self.code.method(choice, steps)?;
+        let mut step = Step::new(|record: &Record<'_, '_, f32>| self.record(record, &tried));
+        let run = step.run(parameters, images, Seed::new(0)).map(drop);
+        let flags = format_args!("--method {}, --samples {}", name(choice.method), choice.samples);
+        run.map_err(|error| usage(format_args!("{flags}: {error}")))?;
+        // The state of the method that was tried must not be that of the run.
+        self.code.method(choice, steps)
     }
 
-    fn record_code<'t>(
-        &self,
-        record: &Record<'_, 't, f32>,
-        images: Var<'t, f32>,
-        logits: Var<'t, f32>,
-        method: &DynMethod<f32, C::Family>,
-    ) -> GraphResult<()> {
-        let distribution = self.code.distribution(logits);
-        let codes = record.sample("z", &distribution, method)?;
+    /// A method that draws independent samples.
+    fn independent(&self, samples: usize) -> Option<MethodOf<C>> {
+        let method = M::ScoreFunction;
+        self.code.method(&Choice { method, samples, scheme: None, temperature: None, backward: None }, 1).ok()
+    }
+
+    /// Records the −ELBO of the minibatch `images` as the costs `reconstruction` and `kl`, and the output `pixels`
+    /// (their probabilities). The codes are drawn by the gradient method in training, and otherwise from the
+    /// distribution of the encoder: four for each image in an evaluation, one in a prediction.
+    pub(crate) fn record(&self, record: &Record<'_, '_, f32>, method: &MethodOf<C>) -> GraphResult<()> {
+        let images = record.input("images")?;
+        let independent = match record.mode() {
+            Mode::Train => None,
+            Mode::Evaluate => self.independent(4),
+            Mode::Predict => self.independent(1),
+        };
+        let distribution = self.code.distribution(self.encoder.forward(record, images)?);
+        let codes = record.sample("z", &distribution, independent.as_ref().unwrap_or(method))?;
         let pixels = self.decode(record, codes)?;
         record.cost("reconstruction", -pixels.log_prob(images))?;
         record.cost("kl", self.code.divergence(&distribution, record.tape()))?;
@@ -83,12 +223,16 @@ impl<C: Code> Model<C> {
     }
 
     /// The distribution of the pixels, given samples of codes.
-    pub(crate) fn decode<'t>(
-        &self,
-        record: &Record<'_, 't, f32>,
-        codes: Var<'t, f32>,
-    ) -> GraphResult<Bernoulli<Var<'t, f32>>> {
-        let logits = self.decoder.forward(record, self.code.flatten(codes))?;
-        Ok(Bernoulli::from_logits(logits))
+    fn decode<'t>(&self, record: &Record<'_, 't, f32>, codes: Var<'t, f32>) -> GraphResult<Bernoulli<Var<'t, f32>>> {
+        Ok(Bernoulli::from_logits(self.decoder.forward(record, codes.reshape([self.width]))?))
+    }
+
+    /// Records the pixels of `count` images whose codes are drawn from the prior.
+    pub(crate) fn imagine(&self, record: &Record<'_, '_, f32>, count: usize) -> GraphResult<()> {
+        let prior = self.code.distribution(record.constant(Tensor::zeros([self.width])));
+        if let Some(method) = self.independent(count) {
+            record.output("pixels", self.decode(record, record.sample("z", &prior, &method)?)?.probabilities())?;
+        }
+        Ok(())
     }
 }

@@ -1,9 +1,11 @@
 //! Command lines.
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::path::Path;
 
+use clap::Parser;
+
+use crate::arguments::Arguments;
 use crate::bytes::Bytes;
 use crate::{Outcome, refused};
 
@@ -51,13 +53,11 @@ const WORDS: [&str; 40] = [
     ",",
 ];
 
-/// Makes a command line of the bytes, known words and arbitrary ones, and passes it to `resolve`, which parses it and
-/// returns its error, if there is one. The folder for results is `folder`.
-pub fn command_line<E: Display>(
-    bytes: &[u8],
-    folder: &Path,
-    resolve: impl FnOnce(Vec<OsString>) -> Result<(), E>,
-) -> Outcome {
+/// Makes a command line of the bytes, known words and arbitrary ones, and checks it. The folder for results is `folder`.
+///
+/// # Panics
+/// If the example refuses a command line without a message.
+pub fn command_line(bytes: &[u8], folder: &Path) -> Outcome {
     let mut source = Bytes::new(bytes);
     // A second `--out` is an error, so that nothing is written elsewhere.
     let mut words: Vec<OsString> = vec!["discrete_vae".into(), "--out".into(), folder.into()];
@@ -69,7 +69,7 @@ pub fn command_line<E: Display>(
             _ => WORDS[source.below(WORDS.len())].into(),
         });
     }
-    match resolve(words) {
+    match Arguments::try_parse_from(words).and_then(|arguments| arguments.check()) {
         Ok(()) => Outcome::Accepted,
         Err(error) => refused(error),
     }

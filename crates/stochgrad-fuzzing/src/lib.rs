@@ -3,8 +3,8 @@
 //! Each function takes arbitrary bytes, and panics if the library does something that it must not do: a panic of its
 //! own, a NaN from valid input, or a file that is read differently from how it was written. It returns whether the
 //! library accepted or refused the input. `cargo fuzz` calls them from the folder `fuzz`; the tests of this crate call
-//! them with a bounded number of seeded inputs, and `command_line` is also called by the tests of the example
-//! `discrete_vae`.
+//! them with a bounded number of seeded inputs. The files of the example `discrete_vae` that read its command line are
+//! modules of this crate: the example itself does not depend on it, so that `cargo run --example` does not build it.
 //!
 //! | function | input |
 //! |---|---|
@@ -23,6 +23,13 @@ mod distribution;
 mod files;
 mod graph;
 mod inputs;
+
+#[path = "../../../examples/discrete_vae/arguments.rs"]
+#[allow(dead_code)]
+mod arguments;
+#[path = "../../../examples/discrete_vae/method_name.rs"]
+#[allow(dead_code)]
+mod method_name;
 
 pub use command_line::command_line;
 pub use distribution::distribution;

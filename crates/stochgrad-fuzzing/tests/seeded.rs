@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use stochgrad_fuzzing::{Inputs, Outcome, checkpoint, checkpoint_file, distribution, graph, idx, idx_file};
+use stochgrad_fuzzing::{
+    Inputs, Outcome, checkpoint, checkpoint_file, command_line, distribution, graph, idx, idx_file,
+};
 
 /// The longest time for one input.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -70,6 +72,12 @@ fn idx_files() {
 #[test]
 fn checkpoints() {
     let [accepted, refused] = run(checkpoint_file, 3000, checkpoint);
+    assert!(accepted > 100 && refused > 1000, "{accepted}, {refused}");
+}
+
+#[test]
+fn command_lines() {
+    let [accepted, refused] = run(|_| Vec::new(), 3000, command_line);
     assert!(accepted > 100 && refused > 1000, "{accepted}, {refused}");
 }
 

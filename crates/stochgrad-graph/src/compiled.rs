@@ -2,7 +2,7 @@
 
 use crate::address::Seed;
 use crate::analysis::facts::Analysis;
-use crate::analysis::finite::{cost_in_words, gradient_in_words};
+use crate::analysis::finite::{cost_in_words, gradient_in_words, next_value_in_words};
 use crate::analysis::ledger::Ledger;
 use crate::error::{GraphError, GraphResult};
 use crate::gradients::Gradients;
@@ -101,6 +101,7 @@ impl<F: Real> Graph<'_, F> {
         }
         let updates = one_for_each_slot(updates)?;
         outputs.extend(updates.iter().map(|update| update.value));
+        outputs.extend(state.next_values.iter().map(|(_, value)| *value));
         let (inputs, leaves) = ProgramInputs::new(&state)?;
         let mut program = tape.compile(&leaves, &outputs).map_err(|error| state.unrepeatable(error))?;
         program.require_finite(0..outputs.len())?;
@@ -111,6 +112,7 @@ impl<F: Real> Graph<'_, F> {
             costs,
             ledger,
             updates: updates.into_iter().map(|update| (update.slot, None)).collect(),
+            next_values: state.next_values.iter().map(|(name, _)| (name.clone(), None)).collect(),
             squares_are_finite: false,
         };
         let validation = Validation::new(&state.nodes);
@@ -190,20 +192,21 @@ impl<F: Real> CompiledGraph<F> {
         for value in gradients.gradients.values_mut() {
             value.clone_from(nothing);
         }
-        for (_, value) in &mut gradients.updates {
-            *value = None;
-        }
+        gradients.updates.iter_mut().for_each(|(_, value)| *value = None);
+        gradients.next_values.iter_mut().for_each(|(_, value)| *value = None);
     }
 
     /// Reads the results of a run.
     fn read(&mut self, step: u64, run: TapeResult<()>) -> GraphResult<()> {
         let Self { program, inputs, gradients, .. } = self;
         let (costs, parameters) = (gradients.costs.len(), gradients.gradients.len());
-        let names = &inputs.names;
+        let (updates, names) = (costs + parameters, &inputs.names);
+        let next_values = updates + gradients.updates.len();
         let in_words = |output: usize| match output {
             _ if output < costs => cost_in_words(&gradients.costs[output].0),
-            _ if output < costs + parameters => gradient_in_words(&names[output - costs]),
-            _ => in_words(&gradients.updates[output - costs - parameters].0),
+            _ if output < updates => gradient_in_words(&names[output - costs]),
+            _ if output < next_values => in_words(&gradients.updates[output - updates].0),
+            _ => next_value_in_words(&gradients.next_values[output - next_values].0),
         };
         run.map_err(|error| {
             let source = match error {
@@ -224,7 +227,10 @@ impl<F: Real> CompiledGraph<F> {
             *value = program.output(index)?.as_slice().first().copied().unwrap_or(F::NAN);
         }
         for (index, (_, value)) in gradients.updates.iter_mut().enumerate() {
-            *value = Some(program.output(costs + parameters + index)?.clone());
+            *value = Some(program.output(updates + index)?.clone());
+        }
+        for (index, (_, value)) in gradients.next_values.iter_mut().enumerate() {
+            *value = Some(program.output(next_values + index)?.clone());
         }
         Ok(())
     }
@@ -280,6 +286,7 @@ impl<F: Real> CompiledGraph<F> {
             inputs: inputs.chain(self.inputs.schedules().map(GraphInput::Schedule)).collect(),
             outputs: outputs
                 .chain(self.gradients.updates.iter().map(|(slot, _)| GraphOutput::Slot(slot.name())))
+                .chain(self.gradients.next_values.iter().map(|(name, _)| GraphOutput::NextValue(name)))
                 .collect(),
             program: self.program.listing(),
         }

@@ -1,4 +1,4 @@
-//! Drawings of a graph: a petgraph of stochastic nodes, parameters and costs, and its text in the DOT language.
+//! Drawings of a graph: a petgraph of stochastic nodes, parameters, data and costs, and its text in the DOT language.
 
 use crate::graph::Graph;
 use petgraph::dot::{Config, Dot};
@@ -17,6 +17,15 @@ pub enum Vertex {
         /// Its name.
         name: String,
         /// Its shape.
+        shape: Shape,
+    },
+    /// Data: an input of the graph.
+    Data {
+        /// Its name.
+        name: String,
+        /// Its plates, in words.
+        plates: String,
+        /// The event shape of its value.
         shape: Shape,
     },
     /// A stochastic node.
@@ -48,6 +57,7 @@ impl fmt::Display for Vertex {
         };
         match self {
             Vertex::Parameter { name, shape } => write!(f, "{name}\n{shape}"),
+            Vertex::Data { name, plates, shape } => write!(f, "{name}\n{shape}{}", on(plates)),
             Vertex::Stochastic { name, distribution, method, plates, shape } => {
                 write!(f, "{name} ~ {distribution}\n{shape}{}\n{method}", on(plates))
             }
@@ -74,11 +84,11 @@ impl fmt::Display for Edge {
     }
 }
 
-/// The parameters and nodes on which a value depends without another stochastic node in between.
+/// The parameters, data and nodes on which a value depends without another stochastic node in between.
 type Sources = BTreeSet<usize>;
 
 impl<F: Real> Graph<'_, F> {
-    /// The graph of parameters, stochastic nodes and costs, for algorithms of petgraph. Edges lead to a node or cost
+    /// The graph of parameters, data, stochastic nodes and costs, for algorithms of petgraph. Edges lead to a node or cost
     /// from everything that it depends on directly.
     pub fn to_petgraph(&self) -> DiGraph<Vertex, Edge> {
         instantiated!(F: fn(&Graph<'_, F>) -> DiGraph<Vertex, Edge> = |graph| graph.to_petgraph_body())(self)
@@ -94,6 +104,11 @@ impl<F: Real> Graph<'_, F> {
             let vertex =
                 graph.add_node(Vertex::Parameter { name: parameter.name.clone(), shape: parameter.var.shape() });
             sources.insert(parameter.var.id().index(), Sources::from([vertex.index()]));
+        }
+        for (name, var) in &state.data {
+            let (name, plates) = (name.clone(), words(&var.plates()));
+            let vertex = graph.add_node(Vertex::Data { name, plates, shape: var.shape() });
+            sources.insert(var.id().index(), Sources::from([vertex.index()]));
         }
         let mut vertices: HashMap<SiteId, NodeIndex> = HashMap::new();
         for node in &state.nodes {
@@ -169,6 +184,7 @@ fn dot(graph: &DiGraph<Vertex, Edge>) -> String {
     let attributes = |_: &DiGraph<Vertex, Edge>, (_, vertex): (NodeIndex, &Vertex)| {
         let shape = match vertex {
             Vertex::Parameter { .. } => "plaintext",
+            Vertex::Data { .. } => "box style=filled",
             Vertex::Stochastic { .. } => "ellipse",
             Vertex::Cost { .. } => "diamond",
         };

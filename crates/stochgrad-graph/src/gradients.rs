@@ -2,7 +2,7 @@
 
 use crate::analysis::facts::Analysis;
 use crate::analysis::finite::{
-    AUXILIARY, check_gradients, check_recorded, cost_in_words, first_not_finite, gradient_in_words,
+    AUXILIARY, check_gradients, check_recorded, cost_in_words, first_not_finite, gradient_in_words, next_value_in_words,
 };
 use crate::analysis::ledger::Ledger;
 use crate::error::{GraphError, GraphResult};
@@ -23,6 +23,8 @@ pub struct Gradients<F: Real> {
     pub(crate) ledger: Ledger,
     /// The slots of methods with their next values; `None` if no run has computed them.
     pub(crate) updates: Vec<(Slot, Option<Tensor<F>>)>,
+    /// The next values of inputs; `None` if no run has computed them.
+    pub(crate) next_values: Vec<(String, Option<Tensor<F>>)>,
     pub(crate) squares_are_finite: bool,
 }
 
@@ -48,6 +50,7 @@ impl<F: Real> Gradients<F> {
             costs: Vec::new(),
             ledger: Ledger::default(),
             updates: Vec::new(),
+            next_values: Vec::new(),
             squares_are_finite: false,
         }
     }
@@ -119,6 +122,12 @@ impl<F: Real> Gradients<F> {
     /// The decisions that methods made by themselves: the address of the node, and the decision in words.
     pub fn reports(&self) -> &[(String, String)] {
         &self.ledger.reports
+    }
+
+    /// The values that [inputs get after the step](crate::Graph::set_next_value): running statistics, for example. None
+    /// if the run failed.
+    pub fn next_values(&self) -> impl Iterator<Item = (&str, &Tensor<F>)> {
+        self.next_values.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_ref()?)))
     }
 
     /// Copies the next values that the step computed into the slots of the gradient methods: running means,
@@ -244,7 +253,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
             let gradients = tape.gradients(derivative, &wrt)?;
             derivative = tape.constant(0.0);
             for (gradient, (_, direction)) in gradients.iter().zip(directions) {
-                derivative = derivative + (*gradient * tape.constant(direction)).sum();
+                derivative = derivative + product(*gradient, tape.constant_on(&gradient.plates(), direction));
             }
         }
         tape.check()?;
@@ -261,7 +270,11 @@ impl<'t, F: Real> Surrogate<'t, F> {
         self.check_order(&names, 2)?;
         let tape = self.value.tape();
         let wrt: Vec<Var<'t, F>> = names.iter().map(|name| self.parameter(name)).collect::<Result<_, _>>()?;
-        let along: Vec<Var<'t, F>> = directions.iter().map(|(_, direction)| tape.constant(direction)).collect();
+        let along: Vec<Var<'t, F>> = wrt
+            .iter()
+            .zip(directions)
+            .map(|(var, (_, direction))| tape.constant_on(&var.plates(), direction))
+            .collect();
         let products = tape.hessian_vector_product(self.value, &wrt, &along)?;
         if products.iter().any(|product| first_not_finite(product).0.is_some()) {
             let mark = tape.len();
@@ -278,8 +291,7 @@ impl<'t, F: Real> Surrogate<'t, F> {
         let tape = self.value.tape();
         let mut slope = tape.constant(0.0);
         for (gradient, direction) in tape.gradients(self.value, wrt)?.into_iter().zip(along) {
-            let product = (gradient * *direction).sum();
-            slope = slope + product.plates().iter().fold(product, |product, &plate| product.sum_over(plate));
+            slope = slope + product(gradient, *direction);
         }
         let name = |index: usize| {
             format!("the product of the Hessian with a direction, with respect to \"{}\",", names[index])
@@ -294,7 +306,8 @@ impl<'t, F: Real> Surrogate<'t, F> {
     /// infinite.
     pub fn hessian(&self, parameter: &str) -> GraphResult<Tensor<F>> {
         let var = self.parameter(parameter)?;
-        let (shape, count) = (var.shape(), var.shape().numel());
+        let shape = var.inspect()?.shape().clone();
+        let count = shape.numel();
         let mut rows = Vec::with_capacity(count * count);
         for row in 0..count {
             let direction = Tensor::from_fn(shape.clone(), |i| if i == row { F::ONE } else { F::ZERO });
@@ -347,13 +360,25 @@ impl<'t, F: Real> Graph<'t, F> {
         }
         let updates = next_values(one_for_each_slot(updates)?)?;
         let updates = updates.into_iter().map(|(slot, value)| (slot, Some(value))).collect();
+        let mut next_values = Vec::new();
+        for (name, value) in &state.next_values {
+            check_recorded(&[*value], |_| next_value_in_words(name))?;
+            next_values.push((name.clone(), Some(value.inspect()?)));
+        }
         let mut costs = Vec::new();
         for (name, estimate) in built.estimates {
             let value = estimate.inspect()?;
             costs.push((name, value.as_slice().first().copied().unwrap_or(F::NAN)));
         }
         let names = state.parameters.iter().map(|parameter| parameter.name.clone());
-        Ok(Gradients { gradients: names.zip(tensors).collect(), costs, ledger, updates, squares_are_finite })
+        Ok(Gradients {
+            gradients: names.zip(tensors).collect(),
+            costs,
+            ledger,
+            updates,
+            next_values,
+            squares_are_finite,
+        })
     }
 
     /// Records the surrogate on the tape, for derivatives of any order.
@@ -377,6 +402,38 @@ impl<'t, F: Real> Graph<'t, F> {
     }
 }
 
+/// The sum of the products of all elements of all members.
+fn product<'t, F: Real>(gradient: Var<'t, F>, direction: Var<'t, F>) -> Var<'t, F> {
+    let product = (gradient * direction).sum();
+    product.plates().iter().fold(product, |product, &plate| product.sum_over(plate))
+}
+
 fn parameters<'t, F: Real>(state: &State<'t, F>) -> Vec<(String, Var<'t, F>)> {
     state.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.var)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Seed;
+    use stochgrad_tape::Tape;
+
+    #[test]
+    fn second_derivatives_of_a_parameter_on_a_plate_are_those_of_each_member() {
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(7));
+        let plate = graph.plate("members", 2).unwrap();
+        let x = graph.param_on("x", &[plate], [[1.0, 2.0], [3.0, 4.0]]).unwrap();
+        graph.cost("cube", (x.square() * x).sum()).unwrap();
+        let surrogate = graph.surrogate().unwrap();
+        let direction = || Tensor::from([[1.0, -1.0], [0.5, 2.0]]);
+        // The cost is the average over two members: the second derivative of an element is 6x / 2.
+        let products = surrogate.hessian_vector_product(&[("x", direction())]).unwrap();
+        assert_eq!(products[0], Tensor::from([[3.0, -6.0], [4.5, 24.0]]));
+        let hessian = surrogate.hessian("x").unwrap();
+        let diagonal = [3.0, 6.0, 9.0, 12.0];
+        assert_eq!(hessian, Tensor::from_fn([4, 4], |i| if i % 5 == 0 { diagonal[i / 5] } else { 0.0 }));
+        let second = surrogate.directional(&[("x", direction())], 2).unwrap().item().unwrap();
+        assert_eq!(second, 3.0 + 6.0 + 9.0 * 0.25 + 12.0 * 4.0);
+    }
 }

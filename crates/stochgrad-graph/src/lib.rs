@@ -22,6 +22,7 @@ mod graph;
 mod guarantee;
 mod listing;
 mod method;
+mod node_gradients;
 mod program_inputs;
 mod reduction;
 mod replay;

@@ -37,6 +37,8 @@ pub enum GraphOutput<'a> {
     Gradient(&'a str),
     /// The next value of the slot of this name, in which a gradient method keeps its state.
     Slot(&'a str),
+    /// The value that the input of this name gets after the step.
+    NextValue(&'a str),
 }
 
 impl<F: Real> fmt::Display for GraphListing<'_, F> {
@@ -56,6 +58,7 @@ impl<F: Real> fmt::Display for GraphListing<'_, F> {
                 GraphOutput::Estimate(name) => writeln!(f, "the estimate of cost \"{name}\"")?,
                 GraphOutput::Gradient(name) => writeln!(f, "the gradient with respect to \"{name}\"")?,
                 GraphOutput::Slot(name) => writeln!(f, "the next value of slot \"{name}\"")?,
+                GraphOutput::NextValue(name) => writeln!(f, "the next value of input \"{name}\"")?,
             }
         }
         Ok(())

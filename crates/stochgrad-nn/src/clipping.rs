@@ -9,7 +9,8 @@ use crate::error::{NnError, NnResult};
 /// Limits gradients before an optimiser uses them.
 ///
 /// [`record`](Self::record) defines the limit, as recorded operations. They are compiled when [`apply`](Self::apply) is
-/// first called, and again if the shapes of the gradients change.
+/// first called, for each set of shapes of the gradients. [`Descent::clip`](crate::optimizers::Descent::clip) makes the
+/// limit a part of an optimiser.
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
@@ -29,8 +30,12 @@ use crate::error::{NnError, NnResult};
 /// ```
 pub struct Clip<F: Real> {
     limit: Limit,
-    compiled: Option<Compiled<F>>,
+    /// For each set of shapes, the last one first.
+    compiled: Vec<Compiled<F>>,
 }
+
+/// The number of sets of shapes for which the operations stay compiled.
+const KEPT: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Limit {
@@ -59,14 +64,14 @@ impl<F: Real> Clip<F> {
     /// If the norm is not finite, since a gradient is not, the gradients are not changed. The optimiser then returns an
     /// error that names the parameter.
     pub fn by_global_norm(max: f64) -> Self {
-        Clip { limit: Limit::GlobalNorm(max), compiled: None }
+        Clip { limit: Limit::GlobalNorm(max), compiled: Vec::new() }
     }
 
     /// Clamps every element of every gradient to `[-max, max]`; `max` must be positive.
     ///
     /// NaN and infinities are not changed. The optimiser then returns an error that names the parameter.
     pub fn by_value(max: f64) -> Self {
-        Clip { limit: Limit::Value(max), compiled: None }
+        Clip { limit: Limit::Value(max), compiled: Vec::new() }
     }
 
     /// Records the clipped gradients.
@@ -74,13 +79,15 @@ impl<F: Real> Clip<F> {
     pub fn record<'t>(&self, gradients: &[Var<'t, F>]) -> Clipped<'t, F> {
         match self.limit {
             Limit::GlobalNorm(max) => {
-                let Some(norm) = global_norm(gradients) else {
+                let Some(Norm { largest, root, norm }) = global_norm(gradients) else {
                     return Clipped { gradients: gradients.to_vec(), norm: None };
                 };
                 let tape = norm.tape();
-                let (one, max) = (tape.constant(1.0), tape.constant(max));
-                let exceeds = norm.gt(max) * norm.lt(tape.constant(f64::INFINITY));
-                let factor = exceeds.select(max / norm, one);
+                let (one, max, infinity) = (tape.constant(1.0), tape.constant(max), tape.constant(f64::INFINITY));
+                // The norm of finite gradients may overflow.
+                let share = norm.lt(infinity).select(max / norm, max / largest / root);
+                let exceeds = norm.gt(max) * largest.lt(infinity);
+                let factor = exceeds.select(share, one);
                 Clipped { gradients: gradients.iter().map(|&gradient| gradient * factor).collect(), norm: Some(norm) }
             }
             Limit::Value(max) => {
@@ -100,29 +107,46 @@ impl<F: Real> Clip<F> {
     /// [`NnError::InvalidArgument`] for a maximum that is not positive.
     pub fn apply(&mut self, gradients: &mut Gradients<F>) -> NnResult<()> {
         self.check()?;
-        let known = self.compiled.as_ref().is_some_and(|compiled| {
-            let shapes = compiled.shapes.iter();
-            compiled.shapes.len() == gradients.iter().count()
-                && gradients.iter().zip(shapes).all(|((_, gradient), shape)| gradient.shape() == shape)
-        });
-        if !known {
-            self.compiled = Some(self.compile(gradients)?);
-        }
-        let Some(Compiled { program, .. }) = &mut self.compiled else { return Ok(()) };
-        for (input, (_, gradient)) in gradients.iter().enumerate() {
-            program.set(input, gradient)?;
-        }
-        program.run(Default::default())?;
-        for (output, (_, gradient)) in gradients.iter_mut().enumerate() {
-            gradient.clone_from(program.output(output)?);
+        self.run(|| gradients.iter().map(|(_, gradient)| gradient))?;
+        for (number, (_, gradient)) in gradients.iter_mut().enumerate() {
+            gradient.clone_from(self.output(number)?);
         }
         Ok(())
+    }
+
+    /// Clips some tensors; see [`output`](Self::output).
+    pub(crate) fn run<'a, T: Iterator<Item = &'a Tensor<F>>>(&mut self, gradients: impl Fn() -> T) -> NnResult<()> {
+        let fits = |compiled: &Compiled<F>| gradients().map(Tensor::shape).eq(&compiled.shapes);
+        match self.compiled.iter().position(fits) {
+            Some(position) => self.compiled[..=position].rotate_right(1),
+            None => {
+                let compiled = self.compile(gradients().map(|gradient| gradient.shape().clone()).collect())?;
+                self.compiled.truncate(KEPT - 1);
+                self.compiled.insert(0, compiled);
+            }
+        }
+        let program = &mut self.compiled[0].program;
+        for (input, gradient) in gradients().enumerate() {
+            program.set(input, gradient)?;
+        }
+        Ok(program.run(Default::default())?)
+    }
+
+    /// A tensor of the last run, after clipping.
+    pub(crate) fn output(&self, number: usize) -> NnResult<&Tensor<F>> {
+        Ok(self.compiled[0].program.output(number)?)
+    }
+
+    /// Whether the squares of all finite gradients are finite after clipping.
+    pub(crate) fn bounds_squares(&self) -> bool {
+        let (Limit::GlobalNorm(max) | Limit::Value(max)) = self.limit;
+        F::from_f64(max * max).is_finite()
     }
 
     /// The Euclidean norm of all elements of the last gradients together, before they were clipped; `None` for clipping
     /// by value, and before the first gradients.
     pub fn norm(&self) -> Option<F> {
-        let Compiled { shapes, program } = self.compiled.as_ref()?;
+        let Compiled { shapes, program } = self.compiled.first()?;
         match self.limit {
             Limit::GlobalNorm(_) if shapes.iter().any(|shape| shape.numel() > 0) => {
                 program.output(shapes.len()).ok()?.as_slice().first().copied()
@@ -132,9 +156,8 @@ impl<F: Real> Clip<F> {
         }
     }
 
-    fn compile(&self, gradients: &Gradients<F>) -> NnResult<Compiled<F>> {
+    fn compile(&self, shapes: Vec<Shape>) -> NnResult<Compiled<F>> {
         let tape = Tape::new();
-        let shapes: Vec<Shape> = gradients.iter().map(|(_, gradient)| gradient.shape().clone()).collect();
         let inputs: Vec<Var<'_, F>> =
             shapes.iter().map(|shape| tape.parameter(Tensor::full(shape.clone(), F::ONE))).collect();
         let Clipped { gradients, norm } = self.record(&inputs);
@@ -142,7 +165,7 @@ impl<F: Real> Clip<F> {
         Ok(Compiled { program: tape.compile(&inputs, &outputs)?, shapes })
     }
 
-    fn check(&self) -> NnResult<()> {
+    pub(crate) fn check(&self) -> NnResult<()> {
         let (argument, max) = match self.limit {
             Limit::GlobalNorm(max) => ("`max` of `Clip::by_global_norm`", max),
             Limit::Value(max) => ("`max` of `Clip::by_value`", max),
@@ -159,15 +182,31 @@ impl<F: Real> Clip<F> {
     }
 }
 
+/// Clones are compiled again.
+impl<F: Real> Clone for Clip<F> {
+    fn clone(&self) -> Self {
+        Clip { limit: self.limit, compiled: Vec::new() }
+    }
+}
+
 impl<F: Real> std::fmt::Debug for Clip<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Clip").field(&self.limit).finish()
     }
 }
 
+/// The Euclidean norm of all elements together.
+struct Norm<'t, F: Real> {
+    /// The largest absolute value.
+    largest: Var<'t, F>,
+    /// The norm divided by the largest absolute value.
+    root: Var<'t, F>,
+    norm: Var<'t, F>,
+}
+
 /// The Euclidean norm of all elements together; `None` if there are no elements. The sum of squares is scaled by the
 /// largest element, so that no square overflows or underflows.
-fn global_norm<'t, F: Real>(gradients: &[Var<'t, F>]) -> Option<Var<'t, F>> {
+fn global_norm<'t, F: Real>(gradients: &[Var<'t, F>]) -> Option<Norm<'t, F>> {
     let with_elements = || gradients.iter().filter(|gradient| gradient.shape().numel() > 0);
     let largest = with_elements().map(|gradient| gradient.abs().max()).reduce(|left, right| left.maximum(right))?;
     let tape = largest.tape();
@@ -175,7 +214,8 @@ fn global_norm<'t, F: Real>(gradients: &[Var<'t, F>]) -> Option<Var<'t, F>> {
     let unit = largest.gt(zero).select(largest, one);
     let squares =
         with_elements().map(|&gradient| (gradient / unit).square().sum()).reduce(|sum, square| sum + square)?;
-    Some(largest.lt(infinity).select(largest * squares.sqrt(), largest))
+    let root = squares.sqrt();
+    Some(Norm { largest, root, norm: largest.lt(infinity).select(largest * root, largest) })
 }
 
 #[cfg(test)]
@@ -246,6 +286,16 @@ mod tests {
             assert_abs_diff_eq!(norm / scale, 7.0, epsilon = 1e-12);
             let largest = elements(&gradients)[2] / scale;
             assert_abs_diff_eq!(largest, 6.0 / 7.0, epsilon = 1e-12);
+        }
+    }
+
+    #[test]
+    fn finite_gradients_whose_norm_overflows_are_clipped() {
+        let mut gradients = made([1.5e308, -1.5e308], 1.5e308);
+        assert_eq!(clipped(&mut gradients, 3.0), f64::INFINITY);
+        let third = 3.0_f64.sqrt();
+        for (found, expected) in elements(&gradients).into_iter().zip([third, -third, third]) {
+            assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::panic::Location;
 use std::path::PathBuf;
 
 use stochgrad_graph::GraphError;
@@ -92,6 +93,24 @@ pub enum NnError {
     /// A recorded rule of an optimiser, of clipping or of an average is wrong.
     #[error("a recorded rule: {0}")]
     Rule(#[from] TapeError),
+
+    /// A cost that depends on the minibatch, but does not lie on its plate.
+    #[error(
+        "cost \"{name}\": expected a value for each member of plate \"{plate}\", or one that does not depend on the \
+         minibatch, got one that was reduced over the plate at {reduced} ({at}); record the cost of each member, which \
+         is averaged by itself, and what all members share as a cost of its own; record a joint function of the whole \
+         minibatch with record.graph().cost"
+    )]
+    LostPlate {
+        /// The cost.
+        name: String,
+        /// The plate of the members of the minibatch.
+        plate: String,
+        /// Where the plate was reduced.
+        reduced: &'static Location<'static>,
+        /// Where the cost was recorded.
+        at: &'static Location<'static>,
+    },
 
     /// An argument has a value that is not accepted.
     #[error("{argument}: expected {expected}, got {found}; {hint}")]

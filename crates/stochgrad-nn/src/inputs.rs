@@ -61,8 +61,9 @@ impl<F: Real> Inputs<F> {
         self.with(Input { name: name.into(), plate: None, tensor: value.into_tensor() })
     }
 
-    /// Sets the number of members of the data set of which the minibatch is a part, for costs such as a divergence that
-    /// all members share. [`Record::data_set_size`](crate::Record::data_set_size) returns it.
+    /// Sets the number of members of the data set of which the minibatch is a part.
+    /// [`Record::cost`](crate::Record::cost) divides costs that all members share by it, and
+    /// [`Record::data_set_size`](crate::Record::data_set_size) returns it.
     pub fn of_data_set(self, size: usize) -> Self {
         Self { data_set_size: Some(size), ..self }
     }
@@ -83,6 +84,30 @@ impl<F: Real> Inputs<F> {
     /// The names, in the order in which they were added.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.entries.iter().map(|input| input.name.as_str())
+    }
+
+    /// The plate of the members of the minibatch: `batch` if an input lies on it, and otherwise that of the first input
+    /// with a plate.
+    pub fn members_plate(&self) -> Option<&str> {
+        self.minibatch().and_then(|input| input.plate.as_deref())
+    }
+
+    /// The number of members of the minibatch: the length of [its plate](Self::members_plate).
+    ///
+    /// ```
+    /// use stochgrad_nn::Inputs;
+    ///
+    /// let inputs = Inputs::<f32>::new().value("weight", 0.5).batch("labels", [3.0, 1.0, 4.0]);
+    /// assert_eq!(inputs.members(), Some(3));
+    /// ```
+    pub fn members(&self) -> Option<usize> {
+        self.minibatch().and_then(|input| input.tensor.shape().first().copied())
+    }
+
+    /// The first input that lies on the plate of the members.
+    fn minibatch(&self) -> Option<&Input<F>> {
+        let on_batch = self.entries.iter().find(|input| input.plate.as_deref() == Some(BATCH));
+        on_batch.or_else(|| self.entries.iter().find(|input| input.plate.is_some()))
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Input<F>> {
@@ -129,6 +154,16 @@ mod tests {
         assert_eq!(inputs.names().collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!(inputs.get("x"), Some(&Tensor::scalar(4.0)));
         assert!(inputs.get("z").is_none());
+    }
+
+    #[test]
+    fn the_members_are_those_of_the_batch_or_of_the_first_plate() {
+        let inputs = Inputs::<f64>::new().value("y", [1.0, 2.0]);
+        assert_eq!((inputs.members_plate(), inputs.members()), (None, None));
+        let inputs = inputs.along("points", "z", Tensor::zeros([5, 2]));
+        assert_eq!((inputs.members_plate(), inputs.members()), (Some("points"), Some(5)));
+        let inputs = inputs.batch("x", Tensor::zeros([3, 2]));
+        assert_eq!((inputs.members_plate(), inputs.members()), (Some("batch"), Some(3)));
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! - [`Parameters`]: the named tensors of a model, trainable ones and buffers.
 //! - [`Record`]: the handle with which a model is recorded. [`Step`]: a model that is recorded and compiled when it is
 //!   needed, for training, evaluation and prediction on [`Inputs`].
-//! - [`Linear`], [`Mlp`], [`Activation`], [`Initialization`]: layers, which contain names and sizes only. They have the
-//!   trait [`Layer`].
-//! - [`Sgd`], [`Adam`]: optimisers, with the trait [`UpdateRule`] for other ones, and with a [`Schedule`] of the learning
-//!   rate. [`Clip`] limits gradients, and [`Average`] averages the parameters of past steps.
+//! - [`layers`]: layers, which contain names and sizes only, with the trait [`Layer`]; [`Sequential`] applies several.
+//!   [`Initialization`] draws their initial values, and [`pytorch`] reads and writes files of PyTorch.
+//! - [`Sgd`], [`Adam`], [`AdamW`], [`RmsProp`]: optimisers, with the trait [`UpdateRule`] for other ones, and with a
+//!   [`Schedule`] of the learning rate. [`Clip`] limits gradients, and [`Average`] averages the parameters of past
+//!   steps.
 //! - [`TrainingState`]: saves a training run in one file and resumes it bit for bit. [`Checkpoint`] is the file: named
 //!   tensors in the safetensors format. [`write_atomically`] replaces any file as a whole, as checkpoints do.
 //! - [`data`]: an embedded set of handwritten digits, MNIST files, resumable minibatches, and binarised pixels.
@@ -15,6 +16,7 @@
 
 pub mod checkpoint;
 mod clipping;
+mod cost_scale;
 pub mod data;
 mod error;
 mod initialization;
@@ -23,6 +25,7 @@ pub mod layers;
 mod mode;
 pub mod optimizers;
 mod parameters;
+pub mod pytorch;
 mod record;
 mod step;
 #[cfg(test)]
@@ -34,10 +37,16 @@ pub use clipping::{Clip, Clipped};
 pub use error::{NnError, NnResult};
 pub use initialization::Initialization;
 pub use inputs::Inputs;
-pub use layers::{Activation, Layer, Linear, Mlp};
+pub use layers::{
+    Activation, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout, Embedding,
+    Flatten, GroupNorm, Gru, GruCell, Layer, LayerNorm, Linear, Lstm, LstmCell, MaxPool1d, MaxPool2d, Mlp,
+    MultiHeadAttention, Residual, Sequential,
+};
 pub use mode::Mode;
-pub use optimizers::{Adam, Average, Optimizer, OptimizerState, Schedule, Sgd, UpdateRule, check_gradients};
-pub use parameters::{Parameters, Scope};
+pub use optimizers::{
+    Adam, AdamW, Average, Optimizer, OptimizerState, RmsProp, Schedule, Sgd, UpdateRule, check_gradients,
+};
+pub use parameters::{NamePattern, Parameters, Scope};
 pub use record::Record;
 pub use step::{Costs, Outputs, Step};
 pub use training_state::TrainingState;

@@ -7,9 +7,10 @@ use stochgrad_graph::{
 use stochgrad_tape::{IntoTensor, Plate, Tape, Var};
 use stochgrad_tensor::Real;
 
+use crate::cost_scale::per_member;
 use crate::inputs::Inputs;
 use crate::mode::Mode;
-use crate::parameters::{Parameters, in_words};
+use crate::parameters::{NamePattern, Parameters, in_words};
 
 /// The handle with which a model is recorded: parameters, inputs, nodes, costs and outputs, all by name.
 ///
@@ -20,13 +21,15 @@ pub struct Record<'a, 't, F: Real> {
     parameters: &'a Parameters<F>,
     inputs: Option<&'a Inputs<F>>,
     mode: Mode,
+    /// The parameters that are trained; all of them if there are no patterns.
+    trained: &'a [NamePattern],
 }
 
 impl<F: Real> Parameters<F> {
     /// The parameters and buffers on a graph, for [`Layer::forward`](crate::Layer::forward) and for models that are
     /// recorded without a [`Step`](crate::Step).
     pub fn on<'a, 't>(&'a self, graph: &'a Graph<'t, F>) -> Record<'a, 't, F> {
-        Record { graph, parameters: self, inputs: None, mode: Mode::Train }
+        Record { graph, parameters: self, inputs: None, mode: Mode::Train, trained: &[] }
     }
 }
 
@@ -77,6 +80,11 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
         Self { mode, ..self }
     }
 
+    /// The same handle, with gradients of the parameters of some names only.
+    pub(crate) fn with_trained(self, trained: &'a [NamePattern]) -> Self {
+        Self { trained, ..self }
+    }
+
     /// What the model is recorded for.
     pub fn mode(&self) -> Mode {
         self.mode
@@ -87,7 +95,8 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
         self.mode == Mode::Train
     }
 
-    /// A parameter by its full name. Calls with the same name return the same leaf.
+    /// A parameter by its full name. Calls with the same name return the same leaf. A [frozen](Parameters::freeze)
+    /// parameter has no gradient.
     ///
     /// # Errors
     ///
@@ -106,13 +115,19 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
     #[track_caller]
     pub fn param_on(&self, name: &str, plates: &[Plate]) -> GraphResult<Var<'t, F>> {
         match self.parameters.get(name) {
-            Some(value) => self.graph.param_on(name, plates, value),
+            Some(value) if self.has_gradient(name) => self.graph.param_on(name, plates, value),
+            Some(value) => self.graph.input_on(name, plates, value),
             None => Err(GraphError::Unknown {
                 what: "parameter",
                 name: name.into(),
                 known: self.parameters.names_in_words(),
             }),
         }
+    }
+
+    fn has_gradient(&self, name: &str) -> bool {
+        let is_trained = self.trained.is_empty() || self.trained.iter().any(|names| names.matches(name));
+        is_trained && !self.parameters.is_frozen(name)
     }
 
     /// A buffer by its full name, as a value without a gradient. Calls with the same name return the same leaf. A
@@ -154,6 +169,19 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
         }
     }
 
+    /// Sets the value that a buffer gets after this step: a running mean, for example.
+    /// [`Step::train`](crate::Step::train) writes it, as [`Parameters::advance`] does in a training loop of your own. A
+    /// second call with the same name replaces the value.
+    ///
+    /// # Errors
+    ///
+    /// As [`buffer`](Self::buffer), and those of [`Graph::set_next_value`].
+    #[track_caller]
+    pub fn set_buffer(&self, name: &str, next: Var<'t, F>) -> GraphResult<()> {
+        self.buffer(name)?;
+        self.graph.set_next_value(name, next)
+    }
+
     /// An input of the step by its name: a minibatch, whose leading axis is a plate, or another value without a
     /// gradient. Calls with the same name return the same leaf.
     ///
@@ -177,8 +205,8 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
     }
 
     /// The number of members of the data set of which the minibatch is a part, set by
-    /// [`Inputs::of_data_set`](crate::Inputs::of_data_set). A cost that all members share, such as the divergence of a
-    /// posterior of weights, is divided by it.
+    /// [`Inputs::of_data_set`](crate::Inputs::of_data_set). [`cost`](Self::cost) divides costs that all members share by
+    /// it.
     ///
     /// # Errors
     ///
@@ -286,12 +314,49 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
 
     /// A named cost; see [`Graph::cost`].
     ///
+    /// If the minibatch knows [the size of its data set](crate::Inputs::of_data_set), $N$, the total is an unbiased
+    /// estimate of the cost of the whole data set per member,
+    ///
+    /// $$\frac1N \Bigl(\sum_{i=1}^N c_i + c\Bigr) \approx \frac1B \sum_{i \in \text{minibatch}} c_i + \frac{c}{N}.$$
+    ///
+    /// * A cost of data $c_i$ lies on [the plate of the minibatch](crate::Inputs::members_plate), and is averaged over it.
+    /// * A cost $c$ that all members share, such as the divergence of a posterior of weights from its prior, does not
+    ///   depend on the minibatch. It is divided by $N$.
+    /// * A cost that depends on the minibatch, but was summed or averaged over it before, is an error. The scale of such
+    ///   a sum depends on the size of the minibatch. Record the cost with its plate, or a joint function of the whole
+    ///   minibatch with [`Graph::cost`], which scales nothing.
+    ///
+    /// Record the two kinds as costs of their own: the sum of both lies on the plate, so that $c$ would be counted once
+    /// for each member.
+    ///
+    /// ```
+    /// use stochgrad_graph::Seed;
+    /// use stochgrad_nn::{Inputs, Parameters, Record, Step};
+    ///
+    /// let mut parameters = Parameters::<f64>::new();
+    /// parameters.insert("slope", 2.0.into())?;
+    /// let mut step = Step::new(|record: &Record<'_, '_, f64>| {
+    ///     let slope = record.param("slope")?;
+    ///     record.cost("data", (slope * record.input("x")? - 1.0).square())?;
+    ///     record.cost("prior", 0.5 * slope.square())
+    /// });
+    /// let inputs = Inputs::new().batch("x", [1.0, 2.0]).of_data_set(100);
+    /// let costs = step.evaluate(&parameters, &inputs, Seed::new(7))?;
+    /// assert_eq!((costs.get("data")?, costs.get("prior")?), (5.0, 0.02));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// Those of [`Graph::cost`].
+    /// Those of [`Graph::cost`], and [`NnError::LostPlate`](crate::NnError::LostPlate) for a cost that was reduced over
+    /// the minibatch.
     #[track_caller]
     pub fn cost(&self, name: &str, value: Var<'t, F>) -> GraphResult<()> {
-        self.graph.cost(name, value)
+        let size = self.inputs.and_then(|inputs| Some((inputs.members_plate()?, inputs.data_set_size()?)));
+        match size {
+            Some((plate, size)) => self.graph.cost(name, per_member(self.graph, name, value, plate, size)?),
+            None => self.graph.cost(name, value),
+        }
     }
 
     /// A named output, which [`Step::predict`](crate::Step::predict) returns; see [`Graph::output`]. Training and

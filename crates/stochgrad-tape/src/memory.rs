@@ -199,9 +199,12 @@ impl<F: Real> Inner<F> {
         };
         let resized = |axis: usize, to: usize| without(&[axis]).saturating_mul(to);
         match op {
-            Op::Zip(_) | Op::Special(_) | Op::Select | Op::StraightThrough | Op::Custom(_) => {
-                self.broadcast_elements(inputs)
-            }
+            Op::Zip(_)
+            | Op::Special(_)
+            | Op::Select
+            | Op::StraightThrough
+            | Op::LinearRecurrence { .. }
+            | Op::Custom(_) => self.broadcast_elements(inputs),
             Op::PlateReduce(_, PlateReduction::Weighted) => self.broadcast_elements(inputs),
             // Their results share the buffer of the operand.
             Op::Reshape(event) => {
@@ -216,6 +219,9 @@ impl<F: Real> Inner<F> {
             Op::Reduce(..) | Op::SumOut(..) if first.value.is_empty() => len,
             Op::Reduce(_, axes) => axes.iter().fold(len, |len, &axis| len / event(first, axis).max(1)),
             Op::Argmax(axis) => without(&[*axis]),
+            // Elements are sorted as pairs with their positions.
+            Op::Argsort { .. } => len.saturating_mul(2),
+            Op::LastWriters(axis, to) => resized(*axis, *to),
             Op::SumOut(plates, axes) => {
                 axes.iter().fold(len, |len, &axis| len / event(first, axis).max(1)) / self.stretched(plates).max(1)
             }
@@ -242,7 +248,7 @@ impl<F: Real> Inner<F> {
             Op::Categories => self
                 .broadcast_elements(&inputs[1..])
                 .max(self.stretched(&self.joint_plates(op, inputs)).saturating_mul(self.event_elements(node(1)))),
-            Op::Gather(_) => {
+            Op::Gather(_) | Op::Ordered(_) => {
                 let plates = self.stretched(&self.joint_plates(op, inputs));
                 plates.saturating_mul(self.event_elements(first).max(self.event_elements(node(1))))
             }
@@ -251,6 +257,18 @@ impl<F: Real> Inner<F> {
                 let events = first.event();
                 let sizes = events.iter().enumerate().filter(|(at, _)| at != axis).map(|(_, &size)| size);
                 sizes.fold(plates.saturating_mul((*to).max(1)), |product, size| product.saturating_mul(size.max(1)))
+            }
+            Op::Lookup => {
+                let plates = self.stretched(&self.joint_plates(op, inputs));
+                plates.saturating_mul(self.event_elements(node(1))).saturating_mul(event(first, 1))
+            }
+            Op::LookupAdd { removed, entries } => {
+                let plates = self.joint_plates(op, inputs);
+                // The rows are repeated along the plates of the positions that they lack.
+                let rows = self.stretched(&plates).saturating_mul(self.event_elements(first));
+                let kept: Plates = plates.into_iter().filter(|plate| !removed.contains(plate)).collect();
+                let width = first.value.shape().last().copied().unwrap_or(1);
+                rows.max(self.stretched(&kept).saturating_mul(*entries).saturating_mul(width))
             }
             Op::Dot => self.stretched(&self.joint_plates(op, inputs)),
             Op::DotOver(removed) => {
@@ -290,6 +308,13 @@ impl<F: Real> Inner<F> {
                 let rows = members.saturating_mul(lead(first).max(lead(node(1))));
                 let widest = last(first).max(last(node(1)));
                 rows.saturating_mul(widest).max(last(first).saturating_mul(last(node(1))))
+            }
+            Op::Convolve(_) | Op::ConvolveAdjoint(..) | Op::ConvolveWeights(..) => {
+                let plates = self.joint_plates(op, inputs);
+                self.convolution_elements(op, self.stretched(&plates), first, node(1))
+            }
+            Op::MaxPool(_) | Op::MaxPoolPositions(_) | Op::SumPool(_) | Op::SumPoolAdjoint(..) => {
+                self.pooling_elements(op, first)
             }
             Op::TriangularSolve { .. } => {
                 let members = self.stretched(&self.joint_plates(op, inputs));

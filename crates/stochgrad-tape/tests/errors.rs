@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use stochgrad_tape::{Plate, PlateKind, Primitive, PrimitiveInputs, Tape, TapeError, TapeResult, Var, Workspace};
 use stochgrad_tensor::Tensor;
+use stochgrad_tensor::sort::Order;
 
 fn samples(tape: &Tape<f64>, size: usize) -> Plate {
     tape.plate("samples", size, PlateKind::Samples, &[])
@@ -115,7 +116,7 @@ impl Primitive<f64> for Broken {
 fn unusable_operands_are_errors() {
     type Record = for<'t> fn(&'t Tape<f64>, Var<'t, f64>) -> Var<'t, f64>;
     // x has event shape [2, 3].
-    let wrong: [(&str, Record); 47] = [
+    let wrong: [(&str, Record); 71] = [
         ("sum_axis", |_, x| x.sum_axis(2)),
         ("sum_axis from the right", |_, x| x.sum_axis(-3)),
         ("mean_axis", |_, x| x.mean_axis(9)),
@@ -127,6 +128,30 @@ fn unusable_operands_are_errors() {
         ("cumsum", |_, x| x.cumsum(2)),
         ("argmax", |_, x| x.argmax(2)),
         ("argmax of nothing", |_, x| x.slice(1, 2..2).argmax(1)),
+        ("argmin", |_, x| x.argmin(2)),
+        ("argmin of nothing", |_, x| x.slice(1, 2..2).argmin(1)),
+        ("min_axis", |_, x| x.min_axis(-3)),
+        ("min_axis of nothing", |_, x| x.slice(1, 2..2).min_axis(1)),
+        ("prod_axis", |_, x| x.prod_axis(2)),
+        ("cumprod", |_, x| x.cumprod(2)),
+        ("logcumsumexp", |_, x| x.logcumsumexp(-3)),
+        ("sort", |_, x| x.sort(2, Order::Ascending).0),
+        ("argsort", |_, x| x.argsort(2, Order::Ascending)),
+        ("topk", |_, x| x.topk(2, 1).1),
+        ("topk of too many", |_, x| x.topk(1, 4).0),
+        ("norm_axis", |_, x| x.norm_axis(2)),
+        ("norm of order 0", |_, x| x.norm_of_order(0.0, 1)),
+        ("norm of order NaN", |_, x| x.norm_of_order(f64::NAN, 1)),
+        ("logaddexp", |_, x| x.logaddexp(x.transpose())),
+        ("xlogy", |_, x| x.xlogy(x.transpose())),
+        ("lookup in a vector", |tape, x| x.sum_axis(0).lookup(tape.constant([0.0]))),
+        ("lookup beyond", |tape, x| x.lookup(tape.constant([0.0, 2.0]))),
+        ("lookup between", |tape, x| x.lookup(tape.constant([0.5]))),
+        ("lookup at NaN", |tape, x| x.lookup(tape.constant(f64::NAN))),
+        ("scatter beyond", |tape, x| x.scatter(1, tape.constant([[3.0], [0.0]]), x.slice(1, 0..1))),
+        ("scatter of another size", |tape, x| x.scatter(1, tape.constant([[0.0], [0.0]]), x)),
+        ("scatter_add of another rank", |tape, x| x.scatter_add(1, tape.constant([0.0]), x)),
+        ("scatter_add before the start", |tape, x| x.scatter_add(1, tape.constant([[-1.0], [0.0]]), x.slice(1, 0..1))),
         ("reshape", |_, x| x.reshape([7])),
         ("reshape to nothing", |_, x| x.reshape([0])),
         ("reshape beyond all bounds", |_, x| x.reshape([usize::MAX, 2])),
@@ -176,6 +201,22 @@ fn unusable_operands_are_errors() {
         assert!(result.is_err(), "{name} gave {result:?}");
         assert!(result.unwrap_err().to_string().contains("errors.rs:"), "{name}");
     }
+}
+
+#[test]
+fn a_position_outside_a_table_is_named_with_its_size() {
+    let tape = Tape::<f64>::new();
+    let table = tape.parameter([[1.0, 2.0], [3.0, 4.0]]);
+    let message = table.lookup(tape.constant([1.0, 7.0])).value().unwrap_err().to_string();
+    assert!(message.contains("positions below 2") && message.contains("got 7"), "{message}");
+    // Also in a run of a program.
+    let tape = Tape::<f64>::new();
+    let (table, index) = (tape.parameter([[1.0, 2.0], [3.0, 4.0]]), tape.constant([1.0, 0.0]));
+    let mut program = tape.compile(&[table, index], &[table.lookup(index)]).unwrap();
+    program.set(0, &Tensor::from([[1.0, 2.0], [3.0, 4.0]])).unwrap();
+    program.set(1, &Tensor::from([1.0, -1.0])).unwrap();
+    let message = program.run(Default::default()).unwrap_err().to_string();
+    assert!(message.contains("positions below 2") && message.contains("got -1"), "{message}");
 }
 
 #[test]

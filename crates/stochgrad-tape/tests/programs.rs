@@ -7,6 +7,7 @@ use stochgrad_tape::{
 };
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::random::Fill;
+use stochgrad_tensor::sort::Order;
 use stochgrad_tensor::{Shape, Tensor};
 
 type Recorded<'t> = (Vec<Var<'t, f64>>, Vec<Var<'t, f64>>);
@@ -131,7 +132,7 @@ fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choi
         let [a, b, c] = [a, b, c].map(|at| values[at % values.len()]);
         let position = c.shape().len();
         let fits = |a: Var<'_, f64>, b: Var<'_, f64>| Shape::broadcast(&a.shape(), &b.shape()).is_some();
-        let next = match op % 28 {
+        let next = match op % 38 {
             0 if fits(a, b) => a + b,
             1 | 2 if fits(a, b) => a * b,
             3 if fits(a, b) => a - b.sin(),
@@ -158,11 +159,28 @@ fn random_graph<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], choices: &[Choi
                 let plate = if op % 2 == 0 { front } else { back };
                 let both = Var::stack(&[a, b]).unwrap().event_to_plate(plate);
                 let [first, last] = [0, 1].map(|member| (both * 0.5).sin().member(plate, member));
-                if op % 28 < 25 {
+                if op % 38 < 25 {
                     first - last * (both.square() - a).mean_over(plate)
                 } else {
                     both.log_mean_exp_over(plate)
                 }
+            }
+            28 if !a.shape().is_empty() => a.cumprod(-1),
+            29 if !a.shape().is_empty() => a.prod_axis(-1) + a.min(),
+            30 if !a.shape().is_empty() => a.logcumsumexp(0),
+            31 if fits(a, b) => a.logaddexp(b),
+            32 if fits(a, b) => a.xlogy(b.square()),
+            33 if !a.shape().is_empty() => a.norm_axis(-1),
+            34 if !a.shape().is_empty() => a.sort(-1, Order::Descending).0,
+            35 if !a.shape().is_empty() => a.topk(0, 1).0 + a.argsort(0, Order::Ascending),
+            36 if a.shape().len() == 2 => a.lookup(b.gt(c.sum()) * (a.shape()[0] - 1) as f64),
+            37 if a.shape().len() == 2 && b.shape() == a.shape() => {
+                let last = (a.shape()[1] - 1) as f64;
+                a.scatter(1, b.gt(tape.constant(0.0)) * last, b).scatter_add(
+                    0,
+                    a.gt(b) * (a.shape()[0] - 1).min(1) as f64,
+                    b,
+                )
             }
             _ => a.softplus(),
         };
@@ -401,4 +419,25 @@ fn mistakes_are_errors() {
     assert_eq!(program.output(0).unwrap().to_vec(), [1.0, 1.0]);
     // The input was released.
     assert!(program.run(NoiseSeed::default()).is_err());
+}
+
+#[test]
+fn a_function_of_a_sum_does_not_split_the_pass_over_the_elements() {
+    let tape = Tape::<f64>::new();
+    let x = tape.parameter((0..1000).map(|i| f64::from(i) * 0.25).collect::<Vec<_>>());
+    let scale = tape.parameter(2.0);
+    let y = x / scale;
+    let length = y.square().sum().sqrt();
+    let logarithms = (y + 1.0).ln().sum();
+    let outputs = [length * scale, logarithms];
+    let mut program = tape.compile(&[x, scale], &outputs).unwrap();
+    let shown = format!("{program:?}");
+    assert!(shown.contains("with 2 instructions"), "{shown}");
+    for (number, input) in [x, scale].into_iter().enumerate() {
+        program.set(number, &input.value().unwrap()).unwrap();
+    }
+    program.run(Default::default()).unwrap();
+    for (number, output) in outputs.into_iter().enumerate() {
+        assert_eq!(program.output(number).unwrap(), &output.value().unwrap());
+    }
 }

@@ -61,7 +61,9 @@ pub use kernels::gamma_paths::gamma_log_sample_derivatives;
 pub use kernels::log1mexp::log1mexp;
 pub use kernels::truncated_quantiles::truncated_normal_quantiles;
 pub use kernels::von_mises_paths::von_mises_sample_derivatives;
-pub use kernels::{descent, elementwise, fused, layout, linalg, map, matmul, pair, reduce, zip};
+pub use kernels::{
+    convolution, descent, elementwise, fused, layout, linalg, map, matmul, pair, pooling, reduce, sort, zip,
+};
 pub use real::Real;
 pub use sampling::{sampling_scheme, sobol};
 pub use storage::memory::{ASSUMED_MEMORY, machine_memory};

@@ -30,6 +30,7 @@
 //! | [`estimators`] | gradient methods, baselines, sampling schemes and objectives |
 //! | [`distributions`] | distributions and their capabilities |
 //! | [`nn`] | parameters, layers, optimisers, data sets and checkpoints |
+//! | `train` | training loops, data sources and evaluation; with the feature `train`, which is on by default |
 //! | [`check`] | the exact oracle, the statistical test and the gradient check |
 //! | [`tape`] | variables, plates, derivatives and compiled programs |
 //! | [`tensor`] | tensors, kernels and random numbers |
@@ -51,6 +52,9 @@ pub use stochgrad_nn as nn;
 pub use stochgrad_tape as tape;
 #[doc(inline)]
 pub use stochgrad_tensor as tensor;
+#[cfg(feature = "train")]
+#[doc(inline)]
+pub use stochgrad_train as train;
 
 pub mod prelude;
 
@@ -65,6 +69,8 @@ mod book {
     mod plates {}
     #[doc = include_str!("../../../docs/testing.md")]
     mod testing {}
+    #[doc = include_str!("../../../docs/training.md")]
+    mod training {}
     #[doc = include_str!("../../../docs/mathematics.md")]
     mod mathematics {}
     #[doc = include_str!("../../../docs/glossary.md")]

@@ -14,9 +14,16 @@ use stochgrad::estimators::{
     Temperature,
 };
 use stochgrad::graph::{DynMethod, GraphResult};
-use stochgrad::nn::{Adam, Average, Clip, Parameters, Schedule, Sgd};
+use stochgrad::nn::{
+    Activation, Adam, AdamW, Average, AvgPool2d, BatchNorm, Clip, Conv2d, ConvTranspose2d, Dropout, Embedding, Flatten,
+    GroupNorm, Gru, Initialization, Layer, LayerNorm, Linear, Lstm, MaxPool2d, MultiHeadAttention, NnResult,
+    Parameters, Residual, RmsProp, Schedule, Sequential, Sgd,
+};
 use stochgrad::prelude::*;
 use stochgrad::tensor::Tensor;
+use stochgrad::tensor::convolution::Convolution;
+use stochgrad::tensor::pooling::Pooling;
+use stochgrad::tensor::sort::Order;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -74,18 +81,24 @@ fn steady(what: &str, sizes: [usize; 2], record: impl for<'t> Fn(&Graph<'t, f32>
     let mut adam = Adam::new(Schedule::cosine(1e-3, 1e-4, 100).warm_up(5));
     let mut average = Average::exponential(0.99);
     let mut sgd = Sgd::new(1e-3).momentum(0.9);
+    let mut grouped = AdamW::new(Schedule::one_cycle(1e-3, 100))
+        .group("bias", RmsProp::new(1e-3).momentum(0.5).centered(true))
+        .clip(Clip::by_global_norm(0.1))
+        .average(Average::uniform())
+        .accumulate(2);
     let mut step = |number: usize| {
         parameters.set_on(&mut compiled).unwrap();
         compiled.set("images", &batch).unwrap();
         clip.apply(compiled.run(Seed::new(1).step(number)).unwrap()).unwrap();
         adam.step(&mut parameters, compiled.gradients()).unwrap();
         sgd.step(&mut parameters, compiled.gradients()).unwrap();
+        grouped.step(&mut parameters, compiled.gradients()).unwrap();
         average.update(&parameters).unwrap();
         compiled.advance();
     };
-    (0..3).for_each(&mut step);
-    let count = allocations(|| (3..8).for_each(&mut step));
-    assert_eq!(count, 0, "{what}: allocations in five steps");
+    (0..6).for_each(&mut step);
+    let count = allocations(|| (6..12).for_each(&mut step));
+    assert_eq!(count, 0, "{what}: allocations in six steps");
 }
 
 #[test]
@@ -127,6 +140,85 @@ fn a_steady_step_allocates_nothing() {
         let distribution = Normal::new(logits.slice(0, 0..2), logits.slice(0, 2..4).exp());
         let z = graph.sample("z", &distribution, &Pathwise::new())?;
         graph.cost("cost", z.square().sum())
+    });
+}
+
+/// Trains a layer for some steps, and returns the number of allocations of the later ones.
+fn steady_layer(what: &str, x: &Tensor<f32>, mut parameters: Parameters<f32>, layer: &dyn Layer<f32>) {
+    parameters.insert("scale", Tensor::scalar(0.5)).unwrap();
+    let tape = Tape::new();
+    let graph = Graph::new(&tape, Seed::new(1));
+    let mut compiled = {
+        let record = parameters.on(&graph);
+        let y = layer.forward(&record, graph.data("batch", x).unwrap()).unwrap();
+        record.cost("cost", (y.square() * record.param("scale").unwrap()).sum()).unwrap();
+        graph.compile().unwrap_or_else(|error| panic!("{what}: {error}"))
+    };
+    let mut adam = Adam::new(1e-3);
+    let mut step = |number: usize| {
+        parameters.set_on(&mut compiled).unwrap();
+        compiled.set("batch", x).unwrap();
+        adam.step(&mut parameters, compiled.run(Seed::new(1).step(number)).unwrap()).unwrap();
+        parameters.advance(compiled.gradients()).unwrap();
+    };
+    (0..3).for_each(&mut step);
+    let count = allocations(|| (3..8).for_each(&mut step));
+    assert_eq!(count, 0, "{what}: allocations in five steps");
+}
+
+#[test]
+fn layers_allocate_nothing() {
+    type Make = fn(&mut Parameters<f32>) -> NnResult<Box<dyn Layer<f32>>>;
+    let seed = Seed::new(7);
+    let layers: [(&str, &[usize], Make); 9] = [
+        ("embedding", &[4, 3], |p| Ok(Box::new(Embedding::new(p, "f", 9, 8, Seed::new(7))?))),
+        ("convolutions", &[4, 8, 8, 2], |p| {
+            let halving = Convolution::new().stride([2, 2]).padding([1, 1]);
+            let (uniform, seed) = (Initialization::Uniform, Seed::new(7));
+            let layers = Sequential::builder(p, "f")
+                .layer(|at, name| Conv2d::new(at, name, [2, 3], [4, 4], halving, uniform, seed))
+                .then(MaxPool2d::new(Pooling::new([2, 2])))
+                .layer(|at, name| ConvTranspose2d::new(at, name, [3, 2], [4, 4], halving, uniform, seed))
+                .then(AvgPool2d::new(Pooling::new([2, 2])))
+                .then(Flatten::channels_first());
+            Ok(Box::new(layers.build()?))
+        }),
+        ("layer normalisation", &[4, 3, 8], |p| Ok(Box::new(LayerNorm::new(p, "f", [3, 8])?))),
+        ("group normalisation", &[4, 3, 8], |p| Ok(Box::new(GroupNorm::new(p, "f", 2, 8)?))),
+        ("batch normalisation", &[4, 3, 8], |p| Ok(Box::new(BatchNorm::new(p, "f", 8)?))),
+        ("dropout", &[4, 3, 8], |p| Ok(Box::new(Dropout::new(p, "f", 0.5)?))),
+        ("gated recurrent units", &[4, 5, 8], |p| Ok(Box::new(Gru::new(p, "f", 8, 6, 2, Seed::new(7))?))),
+        ("long short-term memory", &[4, 5, 8], |p| Ok(Box::new(Lstm::new(p, "f", 8, 6, 1, Seed::new(7))?))),
+        ("attention", &[4, 5, 8], |p| Ok(Box::new(MultiHeadAttention::new(p, "f", 8, 2, Seed::new(7))?.causal()))),
+    ];
+    for (what, shape, make) in layers {
+        let mut parameters = Parameters::new();
+        let layer = make(&mut parameters).unwrap();
+        let categories = what == "embedding";
+        let x = Tensor::from_fn(shape, |i| if categories { (i * 7 % 9) as f32 } else { (i as f32 * 0.7).sin() });
+        steady_layer(what, &x, parameters, &*layer);
+    }
+    let mut parameters = Parameters::new();
+    let block = Sequential::builder(&mut parameters, "f")
+        .layer(|at, name| Ok(Residual::new(Linear::new(at, name, 8, 8, Initialization::Orthogonal, seed)?)))
+        .then(Activation::Gelu)
+        .then(Activation::GeluTanh)
+        .then(Activation::Silu)
+        .then(Activation::Elu(1.0))
+        .build()
+        .unwrap();
+    steady_layer("a sequence of layers", &Tensor::ones([4, 8]), parameters, &block);
+}
+
+#[test]
+fn scans_look_ups_and_sorted_values_allocate_nothing() {
+    steady("scans, look-ups and sorted values", [6, 4], |graph, logits| {
+        let (sorted, positions) = logits.sort(0, Order::Ascending);
+        let rows = logits.sum_axis(0).exp() * graph.constant(Tensor::from_fn([4, 3], |i| i as f32 * 0.1));
+        let looked_up = rows.lookup(positions).sum_axis(1) + logits.topk(0, 4).0.scatter(0, positions, sorted);
+        let scans =
+            logits.cumprod(0) + logits.logcumsumexp(0) + logits.logaddexp(looked_up) + sorted.xlogy(sorted.exp());
+        graph.cost("cost", (scans * logits.prod()).norm() + logits.min())
     });
 }
 

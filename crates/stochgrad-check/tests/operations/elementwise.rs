@@ -84,7 +84,7 @@ fn functions_of_one_operand() {
     check(map_cases());
 }
 
-const SMOOTH_ZIPS: [Zip; 14] = [
+const SMOOTH_ZIPS: [Zip; 15] = [
     Zip::Add,
     Zip::Sub,
     Zip::SubUnguarded,
@@ -93,6 +93,7 @@ const SMOOTH_ZIPS: [Zip; 14] = [
     Zip::Pow,
     Zip::Maximum,
     Zip::Minimum,
+    Zip::LogAddExp,
     Zip::Greater,
     Zip::GreaterEqual,
     Zip::Less,

@@ -4,6 +4,7 @@ mod cases;
 mod control;
 mod coverage;
 mod elementwise;
+mod images;
 mod matrices;
 mod plates;
 mod primitives;

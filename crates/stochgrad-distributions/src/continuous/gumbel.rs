@@ -16,7 +16,6 @@ use crate::derivative::weak::location_derivative;
 use crate::distribution::{confine_real, exp_minus_exp, log_one_minus_exp_exp, one_minus_exp_exp};
 use crate::prelude::*;
 use std::f64::consts::{E, PI};
-use stochgrad_tensor::map::Map;
 
 /// Euler's constant.
 const EULER: f64 = 0.577_215_664_901_532_9;
@@ -65,13 +64,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gumbel<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Far below, the exponential is infinite before the value is.
-        confine_real(value, |x| {
-            let (z, largest) = (self.standardize(x), F::MAX.to_f64());
-            let beyond = z.held().map(Map::Outside(-largest, f64::INFINITY));
-            let z = beyond.select(z.tape().constant(-largest), z);
-            -z - (-z).exp() - self.scale.ln()
-        })
+        confine_real(self.standardize(value), |z| -z - (-z).exp() - self.scale.ln())
     }
 
     drawn_by_path!();

@@ -116,10 +116,15 @@ impl<'t, F: Real> Distribution<'t, F> for Kumaraswamy<Var<'t, F>> {
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
-        // From the logarithm of the second moment over the squared mean, with E xⁿ = Γ(1 + n/a) Γ(1 + b) / Γ(1 + n/a + b).
+        // From the logarithm of the second moment over the squared mean, with
+        // E xⁿ = Γ(1 + n/a) Γ(1 + b) / Γ(1 + n/a + b).
         let (one, step) = (self.a.tape().constant(1.0), self.a.recip());
         let second = special::log_gamma_second_difference;
-        Some(self.moment(1.0).square() * (second(one, step) - second(self.b + 1.0, step)).expm1())
+        let (squared_mean, log_ratio) = (self.moment(1.0).square(), second(one, step) - second(self.b + 1.0, step));
+        // Where the second moment is much larger, the ratio may overflow, and there is nothing to cancel.
+        let far = log_ratio.held().gt(one);
+        let near = squared_mean * far.select(one, log_ratio).expm1();
+        Some(far.select(self.moment(2.0) - squared_mean, near))
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
@@ -200,8 +205,30 @@ impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::testing::{Build, DistributionCheck, Domain, assert_finite, assert_nothing_at};
+    use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(Kumaraswamy::new(p[0], p[1]));
+
+    /// Values of b B(1 + 2/a, b) − (b B(1 + 1/a, b))² from mpmath.
+    #[test]
+    fn variances_where_the_mean_underflows_or_the_moments_are_far_apart() {
+        let tape = Tape::<f64>::new();
+        for (a, b, expected) in [
+            (0.001, 10000000000.0, 0.0),
+            (0.01, 100000.0, 0.0),
+            (0.3, 2.5, 0.012900148954685069),
+            (0.8, 40.0, 0.00017680732503131864),
+            (2.3, 1.4, 0.048379931181520064),
+        ] {
+            let parameters = [a, b].map(|value| tape.parameter(value));
+            let variance = Kumaraswamy::new(parameters[0], parameters[1]).variance().unwrap();
+            let found = variance.item().unwrap();
+            assert!((found - expected).abs() <= 1e-12 * expected, "{a}, {b}: {found:e}, not {expected:e}");
+            for slope in tape.backward(variance, parameters).unwrap() {
+                assert!(slope.all_finite(), "{a}, {b}: {slope:?}");
+            }
+        }
+    }
 
     #[test]
     fn everything_follows_the_distribution() {

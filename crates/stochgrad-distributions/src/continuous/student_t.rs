@@ -72,8 +72,9 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let nu = self.degrees_of_freedom;
-        // The product of two small numbers must not be 0.
+        // The product of two small numbers must not be 0, and that of two large ones not infinite.
         let width = (self.scale * nu.sqrt()).map(Map::MaxScalar(smallest_positive::<F>()));
+        let width = width.map(Map::MinScalar(F::MAX.to_f64()));
         let density = confine_real((value - self.location) / width, |ratio| {
             self.log_height() - special::log1p_square(ratio) * ((nu + 1.0) * 0.5)
         });
@@ -240,6 +241,17 @@ mod tests {
         distribution.assert_distribution(&[-20.0, 0.1, 5.0], 111);
         for parameters in [[0.05, 0.0, 1.0], [3.0, 1e6, 1e-8], [1e6, 0.0, 1e8]] {
             assert_finite(BUILD, &parameters, 9);
+        }
+    }
+
+    #[test]
+    fn the_density_at_the_ends_where_the_width_overflows() {
+        let tape = Tape::<f32>::new();
+        for (nu, scale) in [(1e5_f32, 1e37), (1e37, 1e37)] {
+            let distribution = StudentT::new(tape.constant(nu), 0.3, scale);
+            for x in [f32::INFINITY, f32::NEG_INFINITY] {
+                assert_eq!(distribution.log_prob(tape.constant(x)).item(), Ok(f32::NEG_INFINITY), "{nu}, {scale}");
+            }
         }
     }
 

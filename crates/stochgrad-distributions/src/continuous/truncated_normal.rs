@@ -105,12 +105,17 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
 
     fn mean(&self) -> Option<Var<'t, F>> {
         let (low, high) = self.standard_bounds();
-        Some(self.location + self.scale * special::truncated_normal_mean(low, high))
+        let bent = self.held(self.location + self.scale * special::truncated_normal_mean(low, high));
+        Some(self.is_flat().select(self.low * 0.5 + self.high * 0.5, bent))
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
-        let (low, high) = self.standard_bounds();
-        Some(self.scale.square() * special::truncated_normal_variance(low, high))
+        let ((low, high), flat) = (self.standard_bounds(), self.is_flat());
+        let (tape, variance) = (self.scale.tape(), special::truncated_normal_variance(low, high));
+        // The width may be infinite, and the derivative of its square is then multiplied by zero.
+        let width = flat.select(self.high - self.low, tape.constant(0.0));
+        let scale = flat.select(tape.constant(1.0), self.scale);
+        Some(flat.select(width.square() * (1.0 / 12.0), scale.square() * variance))
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {
@@ -219,6 +224,14 @@ impl<'t, F: Real> TruncatedNormal<Var<'t, F>> {
         beyond.select(distance.held().sign() * far, near)
     }
 
+    /// 1 where the scale is so large that the density is constant between the bounds, up to rounding. There the square
+    /// of the scale may overflow, and the moments in units of the scale underflow.
+    fn is_flat(&self) -> Var<'t, F> {
+        let (low, high) = self.standard_bounds();
+        let bend = (low.abs().maximum(high.abs()) * (high - low)).held();
+        bend.lt(bend.tape().constant(F::EPSILON.to_f64().powi(2)))
+    }
+
     /// The logarithm of the probability between a value and one of the bounds, which are chosen from the lower bound,
     /// the value, and the upper bound. It is −∞ where rounding makes them equal.
     fn log_share(&self, value: Var<'t, F>, of: impl FnOnce([Var<'t, F>; 3]) -> [Var<'t, F>; 2]) -> Var<'t, F> {
@@ -289,6 +302,35 @@ mod tests {
                 assert!((score.as_slice()[0] / expected - 1.0).abs() < 2e-3, "{bound}: {score:?}, not {expected}");
             }
         }
+    }
+
+    #[test]
+    fn moments_are_those_of_a_uniform_distribution_where_the_density_is_flat() {
+        for scale in [1e4, 1e10, 1e20, 1e200, 1e300] {
+            let tape = Tape::<f64>::new();
+            let parameters = [0.3, scale, -1.0, 2.5].map(|value| tape.parameter(value));
+            let [location, scale, low, high] = parameters;
+            let distribution = TruncatedNormal::new(location, scale, low, high);
+            let (mean, variance) = (distribution.mean().unwrap(), distribution.variance().unwrap());
+            assert!((mean.item().unwrap() - 0.75).abs() < 1e-8);
+            assert!((variance.item().unwrap() / (3.5 * 3.5 / 12.0) - 1.0).abs() < 1e-7, "{scale:?}: {variance:?}");
+            for (gradient, expected) in tape.backward(variance, parameters).unwrap().iter().zip([0.0, 0.0, -7.0, 7.0]) {
+                let slope = gradient.item().unwrap();
+                assert!((slope - expected / 12.0).abs() < 1e-6, "{scale:?}: {slope}, not {}", expected / 12.0);
+            }
+        }
+        let tape = Tape::<f64>::new();
+        let parameters = [0.3, 1.2, f64::NEG_INFINITY, f64::INFINITY].map(|value| tape.parameter(value));
+        let [location, scale, low, high] = parameters;
+        let distribution = TruncatedNormal::new(location, scale, low, high);
+        for (moment, slopes) in [(distribution.mean(), [1.0, 0.0]), (distribution.variance(), [0.0, 2.4])] {
+            let gradients = tape.backward(moment.unwrap(), [location, scale]).unwrap();
+            assert_eq!(gradients.map(|gradient| gradient.item().unwrap()), slopes);
+        }
+        // The sum of the location and the distance rounds beyond the bound.
+        let tape = Tape::<f32>::new();
+        let distribution = TruncatedNormal::new(tape.constant(1e5), 1e-5, 0.3125, 2.3125);
+        assert_eq!(distribution.mean().unwrap().item(), Ok(2.3125));
     }
 
     #[test]

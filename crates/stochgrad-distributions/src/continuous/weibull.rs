@@ -85,7 +85,9 @@ impl<'t, F: Real> Distribution<'t, F> for Weibull<Var<'t, F>> {
         // Γ(1 + 2/k) − Γ(1 + 1/k)², from the logarithm of the ratio.
         let one = self.concentration.tape().constant(1.0);
         let log_ratio = special::log_gamma_second_difference(one, self.concentration.recip());
-        Some((self.scale * self.root_moment(1.0).exp()).square() * log_ratio.expm1())
+        // The square of a large mean could overflow.
+        let mean = self.scale * self.root_moment(1.0).exp();
+        Some(mean * (mean * log_ratio.expm1()))
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {

@@ -180,6 +180,11 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
     capabilities!();
 }
 
+/// A sum of probabilities without the rounding that takes it above 1; the derivative is that of the sum.
+fn at_most_one<F: Real>(sum: Var<'_, F>) -> Var<'_, F> {
+    sum - (sum.held() - 1.0).relu()
+}
+
 impl<'t, F: Real> Categorical<Var<'t, F>> {
     fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
         let tape = value.tape();
@@ -187,9 +192,9 @@ impl<'t, F: Real> Categorical<Var<'t, F>> {
         tail.of(value, [value.lt(zero) * value.lt(last), value.ge(last)], zero, |category| {
             let at = category.unsqueeze(-1);
             let chosen = match tail {
-                Tail::Lower => return self.pick(self.probabilities().cumsum(-1), category),
+                Tail::Lower => return at_most_one(self.pick(self.probabilities().cumsum(-1), category)),
                 Tail::Upper => {
-                    return self.numbers().gt(at).select(self.probabilities(), zero).sum_axis(-1);
+                    return at_most_one(self.numbers().gt(at).select(self.probabilities(), zero).sum_axis(-1));
                 }
                 Tail::LogLower => self.numbers().le(at),
                 Tail::LogUpper => self.numbers().gt(at),

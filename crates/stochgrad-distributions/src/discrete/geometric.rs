@@ -34,6 +34,7 @@ use crate::noise::Draw;
 use crate::parameter::probability::ProbabilityOrLogit;
 use smallvec::smallvec;
 use stochgrad_tape::{Condition, Var, special};
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::special::geometric_cdf;
 use stochgrad_tensor::zip::Zip;
@@ -97,7 +98,7 @@ impl<'t, F: Real> Geometric<Var<'t, F>> {
             ProbabilityOrLogit::Logit(l) => (-l).log_sigmoid(),
         };
         // Reduced by the rounding error, so that the quantile of the distribution function at k is k.
-        let trials = level / each * (1.0 - 8.0 * F::EPSILON.to_f64());
+        let trials = level / (each * (1.0 + 8.0 * F::EPSILON.to_f64()));
         (trials.ceil() - 1.0).relu()
     }
 
@@ -229,8 +230,11 @@ impl<'t, F: Real> Geometric<Var<'t, F>> {
     /// The quantile at the probability, given the negative logarithm of the survival function.
     fn quantile(&self, probability: Var<'t, F>, level: Var<'t, F>) -> Var<'t, F> {
         // Where every trial succeeds, there are no failures at any level.
-        let certain = self.parameter.complement().le(level.tape().constant(0.0));
-        of_probability(probability, certain.select(level.tape().constant(0.0), self.failures(level)))
+        let zero = level.tape().constant(0.0);
+        let certain = self.parameter.complement().le(zero);
+        // There are none at the level 0 either, also where a success is so rare that its probability is 0.
+        let none = certain.maximum(level.le(zero));
+        of_probability(probability, none.select(zero, self.failures(level)))
     }
 }
 
@@ -247,7 +251,17 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Geometric<Var<'t, F>> {
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for Geometric<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
         // There are 1 / p trials on average.
-        (self.parameter.entropy() / self.probabilities()).sum()
+        match self.parameter {
+            ProbabilityOrLogit::Probability(p) => self.parameter.entropy() / p,
+            ProbabilityOrLogit::Logit(l) => {
+                // −ln p − (1 − p) ln(1 − p) / p, where the second term tends to 1 for small p, and 1 / p overflows.
+                let tape = l.tape();
+                let rare = l.held().lt(tape.constant(-40.0));
+                let inside = rare.select(tape.constant(0.0), l).map(Map::MinScalar(1e3));
+                (-l).softplus() + rare.select(tape.constant(1.0), (-inside).exp() * inside.softplus())
+            }
+        }
+        .sum()
     }
 }
 

@@ -90,14 +90,19 @@ impl<'t, F: Real> Skellam<Var<'t, F>> {
         let ends = [value.le(tape.constant(f64::NEG_INFINITY)), value.ge(tape.constant(f64::INFINITY))];
         tail.of(value, ends, tape.constant(0.0), |difference| {
             let (up, down) = (self.rate_up, self.rate_down);
-            // The mirrored difference is a Skellam sample as well.
-            let lower = || special::skellam_cdf(difference, up, down);
-            let upper = || special::skellam_cdf(-difference - 1.0, down, up);
+            // The mirrored difference is a Skellam sample as well, and the upper tail is its lower one. The successor of
+            // a large number rounds: there the smaller tail is computed, and the other one is its complement.
+            let large = difference.abs().ge(tape.constant(2.0 / F::EPSILON.to_f64()));
+            let above = difference.gt((up - down).held());
+            let is_lower = matches!(tail, Tail::Lower | Tail::LogLower);
+            let mirrored = if is_lower { large * above } else { 1.0 - large * (1.0 - above) };
+            let first = mirrored.select(-difference - 1.0, difference);
+            let share = special::skellam_cdf(first, mirrored.select(down, up), mirrored.select(up, down));
+            let [of_mirrored, of_own] = if is_lower { [1.0 - share, share] } else { [share, 1.0 - share] };
+            let probability = mirrored.select(of_mirrored, of_own);
             match tail {
-                Tail::Lower => lower(),
-                Tail::Upper => upper(),
-                Tail::LogLower => lower().map(Map::LnHeld),
-                Tail::LogUpper => upper().map(Map::LnHeld),
+                Tail::Lower | Tail::Upper => probability,
+                Tail::LogLower | Tail::LogUpper => probability.map(Map::LnHeld),
             }
         })
     }
@@ -214,6 +219,25 @@ mod tests {
             assert!((mean - exact).abs() < 4.0 * error, "{parameter}: {mean} ± {error}, expected {exact}");
         }
         assert!(distribution.weak_derivative(2, draw.record(&tape, sample.clone()), &draw).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_tails_of_large_differences_complement_each_other() {
+        let tape = Tape::<f32>::new();
+        let (up, down) = (1e8, 1.25);
+        let distribution = Skellam::new(tape.constant(up), down);
+        let mut last = 0.0;
+        for k in [99_960_000.0_f32, 99_976_736.0, 99_999_992.0, 100_000_000.0, 100_000_008.0, 100_020_000.0] {
+            let exact = skellam_cdf(-f64::from(k) - 1.0, down, up);
+            let survival = distribution.survival(tape.constant(k)).item().unwrap();
+            let cdf = distribution.cdf(tape.constant(k)).item().unwrap();
+            // Half the distance of neighbouring numbers is 4.
+            let room = 4.5 * skellam_log_pmf(f64::from(k), up, down).exp() + 4.0 * f64::from(f32::EPSILON) * exact;
+            assert!((f64::from(survival) - exact).abs() < room, "{k}: {survival}, expected {exact}");
+            assert!((cdf + survival - 1.0).abs() < 2.0 * f32::EPSILON, "{k}: {cdf} + {survival}");
+            assert!(cdf > last, "{k}: {cdf} after {last}");
+            last = cdf;
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a sweep finds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A failure, without the arguments: failures of one kind are listed once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,8 @@ pub(crate) struct Findings {
     pub(crate) failures: BTreeMap<Kind, Failures>,
     pub(crate) checks: usize,
     pub(crate) refusals: BTreeMap<String, usize>,
+    /// What the queries have taken of the processor.
+    pub(crate) time: Duration,
 }
 
 impl Findings {
@@ -53,6 +56,7 @@ impl Findings {
 
     pub(crate) fn append(&mut self, other: Findings) {
         self.checks += other.checks;
+        self.time += other.time;
         for (kind, found) in other.failures {
             let failures = self.failures.entry(kind).or_default();
             failures.count += found.count;

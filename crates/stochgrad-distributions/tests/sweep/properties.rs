@@ -8,9 +8,10 @@ use crate::parameters::{Extent, points};
 use crate::query::{Answer, Function, Reply, Takes, ask};
 use crate::range::{Place, Range, probabilities};
 use crate::watch::{LIMIT, shortest, watched};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// What all queries at one point may take on average; the sweep of a distribution that takes longer is given up.
+/// What all queries at one point may take of the processor on average; the sweep of a distribution that takes longer is
+/// given up.
 const BUDGET: Duration = Duration::from_secs(1);
 
 /// The answers to a query within its time. `None` where there are none.
@@ -32,6 +33,7 @@ pub(crate) fn answers<F: Precision>(
         findings.check(&kind("end"), false, || format!("{parameters:?}: no end, or a panic"));
         return None;
     };
+    findings.time += time;
     if time > LIMIT && !findings.failures.contains_key(&kind("time")) {
         for &argument in arguments {
             let point = parameters.to_vec();
@@ -310,12 +312,12 @@ fn at_point<F: Precision>(findings: &mut Findings, entry: &Entry, parameters: &[
 /// The properties of a distribution at all points of the grid.
 pub(crate) fn of_entry<F: Precision>(entry: &Entry, extent: Extent) -> Findings {
     let mut findings = Findings::default();
-    let start = Instant::now();
     for parameters in points::<F>(entry, extent) {
         at_point::<F>(&mut findings, entry, &parameters);
         let kind = Kind { distribution: entry.name, precision: F::NAME, function: "all", property: "time" };
-        let within = start.elapsed() < BUDGET * points::<F>(entry, extent).len() as u32;
-        findings.check(&kind, within, || format!("{parameters:?}: given up after {:?}", start.elapsed()));
+        let within = findings.time < BUDGET * points::<F>(entry, extent).len() as u32;
+        let time = findings.time;
+        findings.check(&kind, within, || format!("{parameters:?}: given up after {time:?}"));
         if !within {
             break;
         }

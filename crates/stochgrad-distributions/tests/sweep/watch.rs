@@ -1,23 +1,26 @@
 //! Work with a limit on its time: a loop without an end is a failure, not a test that never returns.
 
-use crate::distributions::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// What a single query may take in a debug build.
+use cpu_time::ThreadTime;
+
+use crate::distributions::Entry;
+
+/// What a single query may take of the processor in a debug build.
 pub(crate) const LIMIT: Duration = Duration::from_millis(50);
 
 /// The time after which work counts as endless. Processors that do other work as well make everything slower.
-const ENDLESS: Duration = Duration::from_secs(5);
+const ENDLESS: Duration = Duration::from_secs(30);
 
-/// The result of work in a thread of its own and the time that it took, or `None` where it has not ended or has
-/// panicked. An endless thread is left behind.
+/// The result of work in a thread of its own and the time that it took of the processor, or `None` where it has not
+/// ended or has panicked. An endless thread is left behind.
 pub(crate) fn watched<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<(T, Duration)> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        let start = Instant::now();
+        let start = ThreadTime::now();
         let result = work();
         // The receiver has stopped to wait where this took too long.
         let _ = sender.send((result, start.elapsed()));

@@ -70,6 +70,10 @@ pub(crate) fn cost_in_words(cost: &str) -> String {
     format!("the estimate of cost \"{cost}\"")
 }
 
+pub(crate) fn next_value_in_words(input: &str) -> String {
+    format!("the next value of input \"{input}\"")
+}
+
 /// The description of a gradient with which a method's own parameters are trained.
 pub(crate) const AUXILIARY: &str = "a gradient of an auxiliary loss, with which a gradient method is trained,";
 

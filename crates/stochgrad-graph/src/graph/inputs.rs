@@ -127,6 +127,16 @@ impl<'t, F: Real> Graph<'t, F> {
     /// For another tensor under a name that exists.
     #[track_caller]
     pub fn input(&self, name: &str, value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
+        self.input_on(name, &[], value)
+    }
+
+    /// An [`input`](Self::input) with a value for each member of some plates, which are its leading axes in the order
+    /// in which they were made: a parameter [on plates](Self::param_on) that is not trained.
+    ///
+    /// # Errors
+    /// For another tensor under a name that exists, and for leading axes that do not fit the plates.
+    #[track_caller]
+    pub fn input_on(&self, name: &str, plates: &[Plate], value: impl IntoTensor<F>) -> GraphResult<Var<'t, F>> {
         let (value, at) = (value.into_tensor(), Location::caller());
         if let Some(var) = self.data_of(name) {
             if var.inspect()?.shares_buffer_with(&value) {
@@ -135,7 +145,7 @@ impl<'t, F: Real> Graph<'t, F> {
             let before = var.location().unwrap_or(at);
             return Err(GraphError::Duplicate { what: "input", name: name.into(), before, at });
         }
-        let var = self.tape.constant(value);
+        let var = self.tape.constant_on(plates, value);
         self.tape.check()?;
         self.state.borrow_mut().data.push((name.into(), var));
         Ok(var)
@@ -204,7 +214,7 @@ impl<'t, F: Real> Graph<'t, F> {
         self.tape.snapshot(&inputs)
     }
 
-    fn data_of(&self, name: &str) -> Option<Var<'t, F>> {
+    pub(crate) fn data_of(&self, name: &str) -> Option<Var<'t, F>> {
         self.state().data.iter().find(|(known, _)| known == name).map(|(_, var)| *var)
     }
 }

@@ -4,6 +4,8 @@ pub(crate) mod cost;
 pub(crate) mod environment;
 mod environment_step;
 mod inputs;
+mod mask;
+mod next_values;
 pub(crate) mod node;
 mod objective;
 mod outputs;

@@ -20,6 +20,8 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) schedules: Vec<(Schedule, Var<'t, F>)>,
     /// The named outputs, and where they were recorded.
     pub(crate) outputs: Vec<(String, Var<'t, F>, &'static Location<'static>)>,
+    /// The values that inputs get after the step.
+    pub(crate) next_values: Vec<(String, Var<'t, F>)>,
     pub(crate) qualifications: Vec<Qualification<'t, F>>,
     pub(crate) open_paths: Vec<OpenPath>,
     pub(crate) plates: HashMap<String, Plate>,
@@ -41,6 +43,7 @@ impl<F: Real> State<'_, F> {
             data: Vec::new(),
             schedules: Vec::new(),
             outputs: Vec::new(),
+            next_values: Vec::new(),
             qualifications: Vec::new(),
             open_paths: Vec::new(),
             plates: HashMap::new(),

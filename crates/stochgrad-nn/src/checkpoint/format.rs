@@ -37,7 +37,11 @@ pub(super) fn encode(tensors: &Tensors, metadata: &Strings, out: &mut impl Write
     strings.insert(VERSION_KEY.into(), VERSION.to_string());
     let checksum = checksum(tensors, &strings)?;
     strings.insert(CHECKSUM_KEY.into(), checksum);
+    write(tensors, &strings, out)
+}
 
+/// Writes a safetensors file with the tensors and strings.
+pub(super) fn write(tensors: &Tensors, strings: &Strings, out: &mut impl Write) -> io::Result<()> {
     let mut ordered: Vec<_> = tensors.iter().collect();
     // Tensors with wide elements come first, so that every tensor is aligned. The sort is stable and keeps the order of
     // names.
@@ -103,22 +107,7 @@ pub(super) fn decode(bytes: &[u8], location: &str) -> NnResult<(Tensors, Strings
         }
     }
 
-    let mut tensors = Tensors::new();
-    for (name, information) in header.tensors() {
-        let (start, end) = information.data_offsets;
-        let tensor = CheckpointTensor::from_bytes(information.dtype, &information.shape, &data[start..end]);
-        let Some(tensor) = tensor else {
-            return Err(NnError::TensorMismatch {
-                location: location.into(),
-                name,
-                expected: "elements of type F32, F64 or U64".into(),
-                found: information.dtype.to_string(),
-                hint: "convert the tensor with the program that wrote it",
-            });
-        };
-        tensors.insert(name, tensor?);
-    }
-
+    let tensors = tensors(&header, data, location, |_| true)?;
     let found = metadata.remove(CHECKSUM_KEY);
     let expected = checksum(&tensors, &metadata)
         .map_err(|source| NnError::io("check", location, "this should not happen", source))?;
@@ -132,6 +121,33 @@ pub(super) fn decode(bytes: &[u8], location: &str) -> NnResult<(Tensors, Strings
     metadata.remove(KIND_KEY);
     metadata.remove(VERSION_KEY);
     Ok((tensors, metadata))
+}
+
+/// Reads those tensors of the safetensors file of another program whose names are wanted.
+pub(super) fn read(bytes: &[u8], location: &str, wanted: impl Fn(&str) -> bool) -> NnResult<Tensors> {
+    let (header_length, header) =
+        SafeTensors::read_metadata(bytes).map_err(|error| unreadable(bytes, location, error))?;
+    tensors(&header, &bytes[PREFIX + header_length..], location, wanted)
+}
+
+/// The tensors of a file with wanted names.
+fn tensors(header: &Metadata, data: &[u8], location: &str, wanted: impl Fn(&str) -> bool) -> NnResult<Tensors> {
+    let mut tensors = Tensors::new();
+    for (name, information) in header.tensors().into_iter().filter(|(name, _)| wanted(name)) {
+        let (start, end) = information.data_offsets;
+        let tensor = CheckpointTensor::from_bytes(information.dtype, &information.shape, &data[start..end]);
+        let Some(tensor) = tensor else {
+            return Err(NnError::TensorMismatch {
+                location: location.into(),
+                name,
+                expected: "elements of type F32, F64 or U64".into(),
+                found: information.dtype.to_string(),
+                hint: "convert the tensor with the program that wrote it",
+            });
+        };
+        tensors.insert(name, tensor?);
+    }
+    Ok(tensors)
 }
 
 fn unreadable(bytes: &[u8], location: &str, error: SafeTensorError) -> NnError {

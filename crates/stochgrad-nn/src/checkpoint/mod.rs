@@ -145,7 +145,11 @@ impl Checkpoint {
     ///
     /// As [`tensor`](Self::tensor), and [`NnError::TensorMismatch`] for another shape.
     pub fn tensor_of_shape<F: Real>(&self, name: &str, shape: &Shape) -> NnResult<Tensor<F>> {
-        let tensor = self.tensor(name)?;
+        self.checked_shape(name, self.tensor(name)?, shape)
+    }
+
+    /// The tensor, if it has the given shape.
+    pub(crate) fn checked_shape<F: Real>(&self, name: &str, tensor: Tensor<F>, shape: &Shape) -> NnResult<Tensor<F>> {
         if tensor.shape() != shape {
             return Err(NnError::TensorMismatch {
                 location: self.location(),
@@ -215,6 +219,23 @@ impl Checkpoint {
     }
 
     fn read(path: &Path) -> NnResult<Self> {
+        let (tensors, metadata) = format::decode(&Self::read_bytes(path)?, &path.display().to_string())?;
+        Ok(Self { tensors, metadata, source: Some(path.into()) })
+    }
+
+    /// Writes a safetensors file as PyTorch reads it: without the metadata of a checkpoint.
+    pub(crate) fn save_state_dict(&self, path: &Path) -> NnResult<()> {
+        let metadata = BTreeMap::from([("format".into(), "pt".into())]);
+        write_atomically(path, |file| format::write(&self.tensors, &metadata, file))
+    }
+
+    /// Reads those tensors of a safetensors file of PyTorch whose names are wanted.
+    pub(crate) fn read_state_dict(path: &Path, wanted: impl Fn(&str) -> bool) -> NnResult<Self> {
+        let tensors = format::read(&Self::read_bytes(path)?, &path.display().to_string(), wanted)?;
+        Ok(Self { tensors, metadata: BTreeMap::new(), source: Some(path.into()) })
+    }
+
+    fn read_bytes(path: &Path) -> NnResult<Vec<u8>> {
         let unreadable = |source| NnError::io("read", path, "check the path and the file's permissions", source);
         let information = fs::metadata(path).map_err(unreadable)?;
         if !information.is_file() {
@@ -224,9 +245,7 @@ impl Checkpoint {
                 hint: "pass the path of one checkpoint file",
             });
         }
-        let bytes = fs::read(path).map_err(unreadable)?;
-        let (tensors, metadata) = format::decode(&bytes, &path.display().to_string())?;
-        Ok(Self { tensors, metadata, source: Some(path.into()) })
+        fs::read(path).map_err(unreadable)
     }
 
     fn entry(&self, name: &str) -> NnResult<&CheckpointTensor> {

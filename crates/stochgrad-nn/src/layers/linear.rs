@@ -3,13 +3,15 @@
 use std::panic::Location;
 
 use stochgrad_graph::{GraphResult, Seed};
-use stochgrad_tape::{TapeError, Var};
+use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Shape, machine_memory};
 
 use crate::error::{NnError, NnResult};
 use crate::initialization::Initialization;
 use crate::layers::Layer;
+use crate::layers::input::expect_last;
 use crate::parameters::Scope;
+use crate::pytorch::Layout;
 use crate::record::Record;
 
 /// An affine layer: $y = x W + b$ on the last event axis, with weights `name.weight` of shape `[inputs, outputs]` and
@@ -53,19 +55,20 @@ impl Linear {
         initialization: Initialization,
         seed: Seed,
     ) -> NnResult<Self> {
+        let mut scope = parameters.into().into_scope(name);
         if inputs == 0 || outputs == 0 || Shape::from([inputs, outputs]).check_memory::<F>(machine_memory()).is_err() {
             return Err(NnError::argument(
                 "`inputs` and `outputs` of `Linear::new`",
                 "at least one of each, and a number of weights that fits in memory",
-                format!("{inputs} and {outputs} for layer `{name}`"),
+                format!("{inputs} and {outputs} for layer `{}`", scope.name()),
                 "pass the size of the last event axis of the input and of the output",
             ));
         }
-        let mut scope = parameters.into().into_scope(name);
         scope.all_or_none(|scope| {
             let weight = initialization.weight(&scope.full_name("weight"), inputs, outputs, seed);
             let bias = initialization.bias(&scope.full_name("bias"), inputs, outputs, seed);
-            Ok(Self { weight: scope.insert("weight", weight)?, bias: scope.insert("bias", bias)?, inputs, outputs })
+            let weight = scope.insert_in_layout("weight", weight, "weight", Layout::TRANSPOSED)?;
+            Ok(Self { weight, bias: scope.insert("bias", bias)?, inputs, outputs })
         })
     }
 
@@ -108,20 +111,7 @@ impl Linear {
     ) -> GraphResult<Var<'t, F>> {
         let tape = record.tape();
         tape.check()?;
-        let shape = x.shape();
-        if shape.last() != Some(&self.inputs) {
-            let plates = x.plates();
-            let plates =
-                if plates.is_empty() { String::new() } else { format!(", plates {}", tape.plate_names(&plates)) };
-            return Err(TapeError::Operand {
-                op: format!("linear layer with weights `{}`", self.weight),
-                problem: format!("expected {} elements on the last event axis", self.inputs),
-                shape,
-                plates,
-                at,
-            }
-            .into());
-        }
+        expect_last(x, self.inputs, || format!("linear layer with weights `{}`", self.weight), at)?;
         tape.located(at, || Ok(x.matmul(record.param(&self.weight)?) + record.param(&self.bias)?))
     }
 }

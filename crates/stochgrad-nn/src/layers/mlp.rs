@@ -83,8 +83,9 @@ impl Mlp {
             let pairs = sizes.windows(2).enumerate();
             pairs
                 .map(|(layer, pair)| {
-                    let name = layer.to_string();
-                    Linear::new(&mut *scope, &name, pair[0], pair[1], initialization, seed)
+                    // PyTorch counts the activations between them.
+                    let (name, in_pytorch) = (layer.to_string(), (2 * layer).to_string());
+                    Linear::new(scope.scope_named(&name, &in_pytorch), "", pair[0], pair[1], initialization, seed)
                 })
                 .collect()
         })?;

@@ -31,8 +31,7 @@ use crate::parameters::Parameters;
 ///     parameters.set("x", Tensor::scalar(x))?;
 ///     average.update(&parameters)?;
 /// }
-/// let mut averaged = parameters.clone();
-/// average.copy_to(&mut averaged)?;
+/// let averaged = average.averaged(&parameters)?;
 /// assert_eq!(averaged.get("x"), Some(&Tensor::scalar(3.0)));
 /// # Ok::<(), stochgrad_nn::NnError>(())
 /// ```
@@ -107,10 +106,19 @@ impl<F: Real> Average<F> {
     /// [`NnError::InvalidArgument`](crate::NnError::InvalidArgument) for a decay outside its domain, or if the shape of a parameter has changed. Nothing
     /// is changed in this case.
     pub fn update(&mut self, parameters: &Parameters<F>) -> NnResult<()> {
+        self.update_where(parameters, |_| true)
+    }
+
+    /// As [`update`](Self::update), for some of the parameters.
+    pub(super) fn update_where(
+        &mut self,
+        parameters: &Parameters<F>,
+        is_averaged: impl Fn(&str) -> bool,
+    ) -> NnResult<()> {
         self.check(parameters)?;
         let Average { rule, steps, averages, compiled } = self;
         compiled.start(*steps + 1, 0.0, |step, rate| rule.coefficients(rate, step))?;
-        for (name, value) in parameters.iter() {
+        for (name, value) in parameters.iter().filter(|(name, _)| is_averaged(name)) {
             compiled.run(rule, value, &mut [], averages.tensor(name, value.shape()))?;
         }
         *steps += 1;
@@ -120,6 +128,17 @@ impl<F: Real> Average<F> {
     pub(super) fn check(&self, parameters: &Parameters<F>) -> NnResult<()> {
         UpdateRule::<F>::check(&self.rule)?;
         self.averages.check(parameters)
+    }
+
+    /// A copy of the parameters with their averages, for an evaluation; see [`copy_to`](Self::copy_to).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`copy_to`](Self::copy_to).
+    pub fn averaged(&self, parameters: &Parameters<F>) -> NnResult<Parameters<F>> {
+        let mut averaged = parameters.clone();
+        self.copy_to(&mut averaged)?;
+        Ok(averaged)
     }
 
     /// Gives parameters their averages, for an evaluation. Parameters without an average keep their values.
@@ -135,11 +154,18 @@ impl<F: Real> Average<F> {
         })
     }
 
+    /// The settings in words.
+    pub(super) fn settings(&self) -> String {
+        let kind = UpdateRule::<F>::kind(&self.rule);
+        self.rule.decay.map_or_else(|| kind.into(), |decay| format!("{kind} with decay {decay}"))
+    }
+
     /// The averages and the number of steps, for checkpoints.
     pub fn state(&self) -> OptimizerState<F> {
         OptimizerState {
             kind: UpdateRule::<F>::kind(&self.rule).into(),
             steps: self.steps,
+            counters: BTreeMap::new(),
             slots: BTreeMap::from([(AVERAGE.into(), self.averages.state())]),
         }
     }
@@ -157,7 +183,7 @@ impl<F: Real> Average<F> {
 
     pub(super) fn restore(&mut self, steps: u64, averages: Option<&BTreeMap<String, Tensor<F>>>) {
         self.steps = steps;
-        self.averages = Slots::from_state(averages);
+        self.averages = Slots::from_state(averages.into_iter().flatten());
     }
 }
 

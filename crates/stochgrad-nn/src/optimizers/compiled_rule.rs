@@ -84,7 +84,7 @@ impl<F: Real> CompiledRule<F> {
     /// Runs the recorded rule on one parameter and its slots.
     pub(super) fn run(
         &mut self,
-        rule: &impl UpdateRule<F>,
+        rule: &dyn UpdateRule<F>,
         gradient: &Tensor<F>,
         slots: &mut [&mut Tensor<F>],
         parameter: &mut Tensor<F>,
@@ -123,7 +123,7 @@ impl<F: Real> CompiledRule<F> {
 /// The program of a rule for parameters of a shape. Its inputs are the coefficients, the parameter, the gradient and
 /// the slots, and its outputs the parameter and the slots.
 fn compiled<F: Real>(
-    rule: &impl UpdateRule<F>,
+    rule: &dyn UpdateRule<F>,
     coefficients: usize,
     slots: usize,
     shape: &Shape,

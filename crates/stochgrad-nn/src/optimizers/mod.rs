@@ -1,16 +1,19 @@
 //! Optimisers, which update parameters with their gradients.
 
+mod accumulation;
 mod adam;
 mod average;
 mod compiled_rule;
 mod descent;
+mod rms_prop;
 mod rule;
 mod sgd;
 mod slots;
 
-pub use adam::{Adam, AdamRule};
+pub use adam::{Adam, AdamRule, AdamW};
 pub use average::Average;
 pub use descent::Descent;
+pub use rms_prop::{RmsProp, RmsPropRule};
 pub use rule::{UpdateRule, Updated};
 pub use sgd::{Sgd, SgdRule};
 pub use stochgrad_tape::descent::Schedule;
@@ -22,15 +25,15 @@ use stochgrad_tensor::descent::squares_are_finite;
 use stochgrad_tensor::{Real, Tensor};
 
 use crate::error::{NnError, NnResult};
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, in_words};
 
 /// A rule that updates parameters with their gradients to decrease the cost.
 pub trait Optimizer<F: Real> {
     /// Makes one step: updates every parameter that has a gradient.
     ///
     /// A parameter that the graph did not use has no gradient. It is not changed, and neither is the state of the
-    /// optimiser for it. Gradients of other names are ignored, so that two optimisers can share a graph. Buffers are
-    /// never changed.
+    /// optimiser for it. Gradients of other names are ignored, so that two optimisers can share a graph. Buffers and
+    /// [frozen](Parameters::freeze) parameters are never changed.
     ///
     /// # Errors
     ///
@@ -43,6 +46,17 @@ pub trait Optimizer<F: Real> {
 
     /// Sets the learning rate of all further steps, in place of a schedule.
     fn set_learning_rate(&mut self, learning_rate: f64);
+
+    /// The average of the parameters that the optimiser keeps, if it does: [`Average::averaged`] has the parameters for
+    /// an evaluation.
+    fn averages(&self) -> Option<&Average<F>> {
+        None
+    }
+
+    /// The settings in words, with which those of a resumed run are compared. By default, the kind alone.
+    fn settings(&self) -> String {
+        self.state().kind
+    }
 
     /// The state of the optimiser between steps. Settings such as the learning rate are not part of it.
     fn state(&self) -> OptimizerState<F>;
@@ -60,8 +74,10 @@ pub trait Optimizer<F: Real> {
 pub struct OptimizerState<F: Real> {
     /// The kind of the optimiser. Optimisers of another kind do not accept the state.
     pub kind: String,
-    /// The number of steps so far.
+    /// The number of updates so far.
     pub steps: u64,
+    /// Other numbers by name, such as that of the minibatches since the last update.
+    pub counters: BTreeMap<String, u64>,
     /// For each kind of memory, such as `"velocity"`, a tensor for each parameter, by the name of the parameter.
     pub slots: BTreeMap<String, BTreeMap<String, Tensor<F>>>,
 }
@@ -73,22 +89,24 @@ impl<F: Real> OptimizerState<F> {
     ///
     /// [`NnError::InvalidArgument`] for the state of another optimiser.
     pub fn check(&self, kind: &str, slots: &[&str]) -> NnResult<()> {
-        let refused = |expected: String, found: String| {
-            Err(NnError::argument(
-                "`state` of `Optimizer::load_state`",
-                expected,
-                found,
-                "resume with the optimiser that the state was saved from",
-            ))
-        };
         if self.kind != kind {
-            return refused(format!("the state of {kind}"), format!("one of {}", self.kind));
+            return Err(other_state(format!("the state of {kind}"), format!("one of {}", self.kind)));
         }
         match self.slots.keys().find(|slot| !slots.contains(&slot.as_str())) {
             None => Ok(()),
-            Some(slot) => refused(format!("{kind} memory of {}", slots.join(", ")), format!("`{slot}`")),
+            Some(slot) => Err(other_state(format!("{kind} memory of {}", slots.join(", ")), format!("`{slot}`"))),
         }
     }
+}
+
+/// The error for the state of another optimiser.
+fn other_state(expected: impl Into<String>, found: impl Into<String>) -> NnError {
+    NnError::argument(
+        "`state` of `Optimizer::load_state`",
+        expected,
+        found,
+        "resume with the optimiser that the state was saved from",
+    )
 }
 
 fn refused(expected: String, found: String, hint: &'static str) -> NnError {
@@ -109,28 +127,30 @@ fn gradient<'a, F: Real>(gradients: &'a Gradients<F>, name: &str) -> Option<&'a 
 ///
 /// [`NnError::InvalidArgument`] as described in [`Optimizer::step`].
 pub fn check_gradients<F: Real>(parameters: &Parameters<F>, gradients: &Gradients<F>) -> NnResult<()> {
-    check_usable(parameters, gradients, squares_are_finite, F::is_finite)
+    check_usable(parameters, gradients, |name| (!parameters.is_frozen(name)).then_some(false))
 }
 
-/// As [`check_gradients`], with conditions on the values that the optimiser can use: a fast one for all values at once,
-/// and an exact one for each value, which is checked if the fast one fails. Nothing is checked if the squares of the
-/// gradients are known to be finite.
+/// As [`check_gradients`]. `demand` says whether the optimiser uses the gradient of a parameter, and whether its
+/// squares must be finite as well. Nothing is checked if the squares of the gradients are known to be finite.
 fn check_usable<F: Real>(
     parameters: &Parameters<F>,
     gradients: &Gradients<F>,
-    all_usable: impl Fn(&[F]) -> bool,
-    usable: impl Fn(F) -> bool,
+    demand: impl Fn(&str) -> Option<bool>,
 ) -> NnResult<()> {
-    if !parameters.is_empty() && parameters.names().all(|name| gradient(gradients, name).is_none()) {
+    let wanted = || parameters.names().filter(|name| demand(name).is_some());
+    if !parameters.is_empty() && wanted().all(|name| gradient(gradients, name).is_none()) {
         let found: Vec<&str> = gradients.iter().map(|(name, _)| name).collect();
         return Err(refused(
-            format!("a gradient for at least one of the parameters {}", parameters.names_in_words()),
+            format!(
+                "a gradient for at least one of the parameters {}",
+                in_words(wanted(), "to train, of which there are none")
+            ),
             format!("gradients of {}", if found.is_empty() { "nothing".into() } else { found.join(", ") }),
             "pass the gradients of the graph that used these parameters",
         ));
     }
     for (name, value) in parameters.iter() {
-        let Some(gradient) = gradient(gradients, name) else { continue };
+        let (Some(squares), Some(gradient)) = (demand(name), gradient(gradients, name)) else { continue };
         if gradient.shape() != value.shape() {
             return Err(refused(
                 format!("shape {} for `{name}`", value.shape()),
@@ -139,8 +159,11 @@ fn check_usable<F: Real>(
             ));
         }
         if !gradients.squares_are_finite()
-            && !all_usable(gradient.as_slice())
-            && let Some(position) = gradient.as_slice().iter().position(|&g| !usable(g))
+            && !squares_are_finite(gradient.as_slice())
+            && let Some(position) = {
+                let usable = |g: F| if squares { (g * g).is_finite() } else { g.is_finite() };
+                gradient.as_slice().iter().position(|&g| !usable(g))
+            }
         {
             return Err(refused(
                 format!("values of a usable size for `{name}`"),
@@ -161,14 +184,33 @@ fn check_setting(setting: &'static str, value: f64, allowed: impl Fn(f64) -> boo
     }
 }
 
+fn check_not_negative(setting: &'static str, value: f64) -> NnResult<()> {
+    check_setting(setting, value, |value| value.is_finite() && value >= 0.0, "a finite number that is not negative")
+}
+
+fn check_epsilon<F: Real>(setting: &'static str, value: f64) -> NnResult<()> {
+    check_setting(
+        setting,
+        value,
+        |value| value.is_finite() && F::from_f64(value) > F::ZERO,
+        "a positive finite number that the parameters' type can hold",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{gradients, one_parameter};
     use approx::assert_abs_diff_eq;
 
-    fn optimizers() -> [Box<dyn Optimizer<f64>>; 2] {
-        [Box::new(Adam::new(0.1)), Box::new(Sgd::new(0.1).momentum(0.5))]
+    fn optimizers() -> [Box<dyn Optimizer<f64>>; 4] {
+        [
+            Box::new(Adam::new(0.1)),
+            Box::new(AdamW::new(0.1).weight_decay(0.0)),
+            Box::new(Sgd::new(0.1).momentum(0.5)),
+            // The first step divides the gradient by itself.
+            Box::new(RmsProp::new(0.1).smoothing(0.0).epsilon(1e-12)),
+        ]
     }
 
     fn pair() -> Parameters<f64> {

@@ -68,6 +68,11 @@ pub trait UpdateRule<F: Real> {
     /// The kind of the optimiser, for checkpoints.
     fn kind(&self) -> &'static str;
 
+    /// The settings in words, with which those of a resumed run are compared. By default, the kind alone.
+    fn settings(&self) -> String {
+        self.kind().into()
+    }
+
     /// The names of the slots: values of the shape of the parameter, which start at 0.
     fn slots(&self) -> &'static [&'static str] {
         &[]
@@ -109,4 +114,16 @@ pub trait UpdateRule<F: Real> {
         let _ = (coefficients, gradient, slots, parameter);
         false
     }
+}
+
+/// The gradient with that of the penalty $\tfrac\lambda2 \lVert \theta \rVert^2$, where $\lambda$ is the weight decay.
+pub(super) fn penalized<'t, F: Real>(gradient: Var<'t, F>, parameter: Var<'t, F>, weight_decay: f64) -> Var<'t, F> {
+    // Without a penalty, a parameter that is 0 or infinite must not change its gradient.
+    if weight_decay == 0.0 { gradient } else { gradient + parameter * weight_decay }
+}
+
+/// The same for the elements of a kernel.
+pub(super) fn penalized_element<F: Real>(weight_decay: f64) -> impl Fn(F, F) -> F {
+    let (penalizes, factor) = (weight_decay != 0.0, F::from_f64(weight_decay));
+    move |gradient, parameter| if penalizes { gradient + parameter * factor } else { gradient }
 }

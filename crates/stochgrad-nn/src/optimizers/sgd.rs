@@ -4,16 +4,16 @@ use stochgrad_tape::Var;
 use stochgrad_tape::descent::Schedule;
 use stochgrad_tensor::Real;
 
-use super::check_setting;
 use super::descent::Descent;
-use super::rule::{UpdateRule, Updated};
+use super::rule::{UpdateRule, Updated, penalized, penalized_element};
+use super::{check_not_negative, check_setting};
 use crate::error::NnResult;
 
-/// Stochastic gradient descent, with optional momentum.
+/// Stochastic gradient descent, with optional momentum and an optional L2 penalty, as PyTorch's `SGD`.
 ///
-/// With gradient $g$, momentum $m$ and learning rate $\eta$: $v \leftarrow m v + g$ from $v = 0$, and
-/// $\theta \leftarrow \theta - \eta v$; with Nesterov's momentum $\theta \leftarrow \theta - \eta (g + m v)$
-/// (Sutskever et al. 2013).
+/// With gradient $g$, momentum $m$, learning rate $\eta$ and weight decay $\lambda$: $g \leftarrow g + \lambda \theta$,
+/// $v \leftarrow m v + g$ from $v = 0$, and $\theta \leftarrow \theta - \eta v$; with Nesterov's momentum $\theta
+/// \leftarrow \theta - \eta (g + m v)$ (Sutskever et al. 2013).
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
@@ -40,6 +40,8 @@ pub struct SgdRule {
     pub momentum: f64,
     /// Whether the momentum is Nesterov's.
     pub nesterov: bool,
+    /// The weight decay λ ≥ 0.
+    pub weight_decay: f64,
 }
 
 impl<F: Real> Sgd<F> {
@@ -57,11 +59,21 @@ impl<F: Real> Sgd<F> {
     pub fn nesterov(self, nesterov: bool) -> Self {
         self.with(|rule| rule.nesterov = nesterov)
     }
+
+    /// Sets the weight decay λ ≥ 0, which adds λθ to the gradient: that of the penalty $\tfrac\lambda2 \lVert \theta
+    /// \rVert^2$.
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        self.with(|rule| rule.weight_decay = weight_decay)
+    }
 }
 
 impl<F: Real> UpdateRule<F> for SgdRule {
     fn kind(&self) -> &'static str {
         "sgd"
+    }
+
+    fn settings(&self) -> String {
+        format!("{self:?}")
     }
 
     fn slots(&self) -> &'static [&'static str] {
@@ -74,7 +86,8 @@ impl<F: Real> UpdateRule<F> for SgdRule {
             self.momentum,
             |momentum| (0.0..1.0).contains(&momentum),
             "a number in [0, 1)",
-        )
+        )?;
+        check_not_negative("the weight decay of `Sgd`", self.weight_decay)
     }
 
     fn update<'t>(
@@ -85,6 +98,7 @@ impl<F: Real> UpdateRule<F> for SgdRule {
         slots: &[Var<'t, F>],
     ) -> Updated<'t, F> {
         let rate = coefficients[0];
+        let gradient = penalized(gradient, parameter, self.weight_decay);
         let Some(&velocity) = slots.first() else {
             return Updated { parameter: parameter - gradient * rate, slots: Vec::new() };
         };
@@ -95,11 +109,13 @@ impl<F: Real> UpdateRule<F> for SgdRule {
 
     fn kernel(&self, coefficients: &[F], gradient: &[F], slots: &mut [&mut [F]], parameter: &mut [F]) -> bool {
         let (rate, momentum) = (coefficients[0], F::from_f64(self.momentum));
+        let penalized = penalized_element(self.weight_decay);
         let values = parameter.iter_mut().zip(gradient);
         match slots {
-            [] => values.for_each(|(value, &g)| *value -= rate * g),
+            [] => values.for_each(|(value, &g)| *value -= rate * penalized(g, *value)),
             [velocity, ..] => {
                 for ((value, &g), v) in values.zip(velocity.iter_mut()) {
+                    let g = penalized(g, *value);
                     *v = momentum * *v + g;
                     let along = if self.nesterov { g + momentum * *v } else { *v };
                     *value -= rate * along;
@@ -117,7 +133,7 @@ mod tests {
 
     use super::*;
     use crate::optimizers::Optimizer;
-    use crate::testing::{gradients, one_parameter};
+    use crate::testing::{assert_six_steps, gradients, one_parameter};
 
     /// The values of a parameter that starts at 1, after steps with gradient 1 and learning rate 0.1.
     fn descent(mut sgd: Sgd<f64>) -> [f64; 3] {
@@ -142,6 +158,15 @@ mod tests {
                 assert_abs_diff_eq!(found, expected, epsilon = 1e-14);
             }
         }
+    }
+
+    /// Values of PyTorch 2.15 in double precision.
+    #[test]
+    fn six_steps_with_weight_decay_agree_with_pytorch() {
+        let sgd = || Sgd::<f64>::new(0.05).weight_decay(0.3);
+        assert_six_steps(&mut sgd(), [0.6940463366422909, -0.968142745530264, 0.253814687485472]);
+        let expected = [0.09968933324012123, 0.7482979898372035, 0.10051816126960948];
+        assert_six_steps(&mut sgd().momentum(0.9).nesterov(true), expected);
     }
 
     #[test]

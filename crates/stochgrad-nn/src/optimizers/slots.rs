@@ -45,15 +45,7 @@ impl<F: Real> Slots<F> {
     pub(crate) fn check(&self, parameters: &Parameters<F>) -> NnResult<()> {
         for (name, value) in parameters.iter() {
             if let Ok(position) = self.search(name) {
-                let remembered = &self.0[position].1;
-                if remembered.shape() != value.shape() {
-                    return Err(NnError::argument(
-                        "`parameters` of `Optimizer::step`",
-                        format!("shape {} for `{name}`, as in the optimiser's earlier steps", remembered.shape()),
-                        format!("shape {}", value.shape()),
-                        "create a new optimiser for a new model",
-                    ));
-                }
+                check_shape(name, &self.0[position].1, value)?;
             }
         }
         Ok(())
@@ -64,9 +56,26 @@ impl<F: Real> Slots<F> {
         self.0.iter().cloned().collect()
     }
 
-    /// The slots that [`state`](Self::state) returned, or no slots for `None`.
-    pub(crate) fn from_state(state: Option<&BTreeMap<String, Tensor<F>>>) -> Self {
-        let tensors = state.into_iter().flatten();
+    /// The slots that [`state`](Self::state) returned, ordered by name.
+    pub(crate) fn from_state<'a>(state: impl IntoIterator<Item = (&'a String, &'a Tensor<F>)>) -> Self {
+        let tensors = state.into_iter();
         Self(tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect())
     }
+}
+
+/// Checks that a parameter has the shape of what an optimiser remembers for it.
+///
+/// # Errors
+///
+/// [`NnError::InvalidArgument`] if its shape has changed.
+pub(crate) fn check_shape<F: Real>(name: &str, remembered: &Tensor<F>, value: &Tensor<F>) -> NnResult<()> {
+    if remembered.shape() == value.shape() {
+        return Ok(());
+    }
+    Err(NnError::argument(
+        "`parameters` of `Optimizer::step`",
+        format!("shape {} for `{name}`, as in the optimiser's earlier steps", remembered.shape()),
+        format!("shape {}", value.shape()),
+        "create a new optimiser for a new model",
+    ))
 }

@@ -1,10 +1,13 @@
 //! The named tensors of a model.
 
 mod entry;
+mod freeze;
+mod pattern;
 mod saved;
 mod scope;
 mod update;
 
+pub use pattern::NamePattern;
 pub use scope::Scope;
 
 use std::collections::HashMap;
@@ -13,6 +16,7 @@ use stochgrad_graph::{CompiledGraph, GraphResult};
 use stochgrad_tensor::{Real, Tensor};
 
 use crate::error::{NnError, NnResult};
+use crate::pytorch::{Form, Layout};
 use entry::Entry;
 
 /// The named tensors of a model: trainable parameters, and buffers, which no optimiser changes. Both keep the order in
@@ -46,6 +50,8 @@ pub struct Parameters<F: Real> {
     entries: Vec<Entry<F>>,
     buffers: Vec<(String, Tensor<F>)>,
     positions: HashMap<String, Position>,
+    /// The tensors that have another name or layout in files of PyTorch.
+    forms: HashMap<String, Form>,
 }
 
 /// The position of the tensor with a name.
@@ -57,7 +63,7 @@ enum Position {
 
 impl<F: Real> Default for Parameters<F> {
     fn default() -> Self {
-        Self { entries: Vec::new(), buffers: Vec::new(), positions: HashMap::new() }
+        Self { entries: Vec::new(), buffers: Vec::new(), positions: HashMap::new(), forms: HashMap::new() }
     }
 }
 
@@ -75,7 +81,7 @@ impl<F: Real> Parameters<F> {
     pub fn insert(&mut self, name: impl Into<String>, value: Tensor<F>) -> NnResult<()> {
         let name = self.free_name(name.into(), "`name` of `Parameters::insert`")?;
         self.positions.insert(name.clone(), Position::Parameter(self.entries.len()));
-        self.entries.push(Entry { name, value, spare: None });
+        self.entries.push(Entry { name, value, is_frozen: false, spare: None });
         Ok(())
     }
 
@@ -260,6 +266,12 @@ impl<F: Real> Parameters<F> {
             Position::Parameter(position) => position < entries,
             Position::Buffer(position) => position < buffers,
         });
+        self.forms.retain(|name, _| self.positions.contains_key(name));
+    }
+
+    /// The name and layout of a parameter or a buffer in files of PyTorch.
+    pub(crate) fn form(&self, name: &str) -> Form {
+        self.forms.get(name).cloned().unwrap_or_else(|| Form { name: name.into(), layout: Layout::SAME })
     }
 
     pub(crate) fn names_in_words(&self) -> String {

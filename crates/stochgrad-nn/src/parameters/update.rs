@@ -1,9 +1,10 @@
 //! Updates of parameters, in place where possible.
 
+use stochgrad_graph::Gradients;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-use super::Parameters;
 use super::entry::Entry;
+use super::{Parameters, Position};
 use crate::error::NnResult;
 
 impl<F: Real> Parameters<F> {
@@ -15,25 +16,74 @@ impl<F: Real> Parameters<F> {
     /// The first error of `change`. Parameters that were visited before the error have changed, so check in advance
     /// what can be checked.
     pub fn update(&mut self, mut change: impl FnMut(&str, &Shape, &mut [F]) -> NnResult<()>) -> NnResult<()> {
-        self.update_tensors(|name, value| {
-            let shape = value.shape().clone();
-            change(name, &shape, value.make_mut())
-        })
+        self.update_tensors(
+            |_| true,
+            |_, name, value| {
+                let shape = value.shape().clone();
+                change(name, &shape, value.make_mut())
+            },
+        )
     }
 
-    /// As [`update`](Self::update), with tensors, whose memory nothing else shares.
+    /// Gives the buffers the values that a step computed for them with
+    /// [`Record::set_buffer`](crate::Record::set_buffer), such as the running statistics of a
+    /// [`BatchNorm`](crate::BatchNorm). [`Step::train`](crate::Step::train) calls it. Call it once for each step in a
+    /// training loop of your own.
+    ///
+    /// ```
+    /// use stochgrad_graph::{Graph, Seed};
+    /// use stochgrad_nn::Parameters;
+    /// use stochgrad_tape::Tape;
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let mut parameters = Parameters::<f64>::new();
+    /// parameters.insert("slope", Tensor::scalar(2.0))?;
+    /// parameters.insert_buffer("count", Tensor::scalar(0.0))?;
+    /// let tape = Tape::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// let record = parameters.on(&graph);
+    /// record.set_buffer("count", record.buffer("count")? + 1.0)?;
+    /// record.cost("loss", record.param("slope")?.square())?;
+    /// let gradients = graph.backward()?;
+    /// parameters.advance(&gradients)?;
+    /// assert_eq!(parameters.buffer("count"), Some(&Tensor::scalar(1.0)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NnError::InvalidArgument`](crate::NnError::InvalidArgument) for a value of another shape than its buffer.
+    pub fn advance(&mut self, gradients: &Gradients<F>) -> NnResult<()> {
+        for (name, value) in gradients.next_values() {
+            match self.positions.get(name) {
+                Some(&Position::Buffer(position)) if self.buffers[position].1.shape() == value.shape() => {
+                    self.buffers[position].1.make_mut().copy_from_slice(value.as_slice());
+                }
+                Some(_) => self.set(name, value.clone())?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`update`](Self::update) for the parameters of some numbers, with tensors, whose memory nothing else shares.
+    /// The number of a parameter is its place in the order of insertion.
     pub(crate) fn update_tensors(
         &mut self,
-        mut change: impl FnMut(&str, &mut Tensor<F>) -> NnResult<()>,
+        is_updated: impl Fn(usize) -> bool,
+        mut change: impl FnMut(usize, &str, &mut Tensor<F>) -> NnResult<()>,
     ) -> NnResult<()> {
-        for Entry { name, value, spare } in &mut self.entries {
+        for (number, Entry { name, value, spare, .. }) in self.entries.iter_mut().enumerate() {
+            if !is_updated(number) {
+                continue;
+            }
             if !value.is_unique() {
                 let kept = spare.take_if(|spare| spare.is_unique() && spare.shape() == value.shape());
                 let mut copy = kept.unwrap_or_else(|| Tensor::zeros(value.shape()));
                 copy.make_mut().copy_from_slice(value.as_slice());
                 *spare = Some(std::mem::replace(value, copy));
             }
-            change(name, value)?;
+            change(number, name, value)?;
         }
         Ok(())
     }

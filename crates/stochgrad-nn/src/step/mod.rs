@@ -1,6 +1,7 @@
 //! Step functions: a model, recorded and compiled when it is needed.
 
 mod costs;
+mod inspect;
 mod outputs;
 mod prepared;
 mod resume;
@@ -16,7 +17,7 @@ use stochgrad_tensor::{Real, Tensor, instantiated};
 use crate::inputs::Inputs;
 use crate::mode::Mode;
 use crate::optimizers::Optimizer;
-use crate::parameters::Parameters;
+use crate::parameters::{NamePattern, Parameters};
 use crate::record::Record;
 use crate::training_state::TrainingState;
 use prepared::{Compiled, Prepared};
@@ -27,15 +28,15 @@ use watch::Model;
 ///
 /// | function | computes |
 /// |---|---|
-/// | [`train`](Self::train) | the gradients, and updates the parameters and the state of the gradient methods |
+/// | [`train`](Self::train) | the gradients, and updates parameters, buffers and the state of the gradient methods |
 /// | [`run`](Self::run) | the gradients |
 /// | [`evaluate`](Self::evaluate) | the costs, without gradients |
 /// | [`predict`](Self::predict) | the named outputs |
 ///
 /// The closure is called once for each of these purposes and for each set of input shapes, such as that of the last
-/// minibatch of an epoch. The recording is compiled, and the program is kept and runs from then on. The results are, bit
-/// for bit, those of a new recording at each step. Of many programs, those that ran last are kept; see
-/// [`keep_programs`](Self::keep_programs).
+/// minibatch of an epoch, and of parameters that are [frozen](Parameters::freeze). The recording is compiled, and the
+/// program is kept and runs from then on. The results are, bit for bit, those of a new recording at each step. Of many
+/// programs, those that ran last are kept; see [`keep_programs`](Self::keep_programs).
 ///
 /// Two things can go wrong with a recording that is repeated, and a step detects both:
 ///
@@ -83,6 +84,8 @@ use watch::Model;
 /// ```
 pub struct Step<'m, F: Real> {
     model: Box<Model<'m, F>>,
+    /// The parameters whose gradients are computed; those of all if there are no patterns.
+    trained: Vec<NamePattern>,
     threads: usize,
     prepared: Vec<Prepared<F>>,
     /// The number of programs that are kept.
@@ -116,6 +119,7 @@ impl<'m, F: Real> Step<'m, F> {
     pub fn new(model: impl Fn(&Record<'_, '_, F>) -> GraphResult<()> + 'm) -> Self {
         Step {
             model: Box::new(model),
+            trained: Vec::new(),
             threads: 1,
             prepared: Vec::new(),
             kept: KEPT,
@@ -131,6 +135,43 @@ impl<'m, F: Real> Step<'m, F> {
     /// Sets the number of threads that kernels may use. The results do not depend on it.
     pub fn threads(self, threads: usize) -> Self {
         Step { threads, prepared: Vec::new(), workspace: Workspace::with_threads(threads), ..self }
+    }
+
+    /// Computes the gradients of some parameters only: a step of a part of the model. Nothing is computed for the
+    /// gradients of others alone, and no optimiser changes them. Repeated calls add names; `names` is the name of a
+    /// parameter or of a scope, or `*.bias` for all parameters whose last part is `bias`.
+    ///
+    /// For parts that are trained in turn, as in adversarial training or in the wake-sleep algorithm, make a step for
+    /// each of them. They may share the parameters and an optimiser with
+    /// [groups](crate::optimizers::Descent::group), whose updates are counted separately.
+    ///
+    /// ```
+    /// use stochgrad_graph::{GraphResult, Seed};
+    /// use stochgrad_nn::{Inputs, Parameters, Record, Sgd, Step};
+    /// use stochgrad_tape::Var;
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let mut parameters = Parameters::<f64>::new();
+    /// parameters.insert_all([("player.x", Tensor::scalar(1.0)), ("opponent.y", Tensor::scalar(2.0))])?;
+    /// fn product<'t>(record: &Record<'_, 't, f64>) -> GraphResult<Var<'t, f64>> {
+    ///     Ok((record.param("player.x")? - 0.5) * (record.param("opponent.y")? + 0.5))
+    /// }
+    /// let mut plays = Step::new(|record| record.cost("loss", product(record)?)).only("player");
+    /// let mut replies = Step::new(|record| record.cost("gain", -product(record)?)).only("opponent");
+    /// let mut sgd = Sgd::new(0.1);
+    /// plays.train(&mut parameters, &mut sgd, &Inputs::new(), Seed::new(7))?;
+    /// replies.train(&mut parameters, &mut sgd, &Inputs::new(), Seed::new(7))?;
+    /// assert_eq!(parameters.get("player.x"), Some(&Tensor::scalar(0.75)));
+    /// assert_eq!(parameters.get("opponent.y"), Some(&Tensor::scalar(2.025)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The functions that record the model return an error if no parameter has such a name.
+    pub fn only(mut self, names: &str) -> Self {
+        self.trained.push(NamePattern::new(names));
+        Step { prepared: Vec::new(), ..self }
     }
 
     /// Sets how many programs are kept, at least 1 and 32 by default. Each purpose and each set of input shapes has a
@@ -214,7 +255,7 @@ impl<'m, F: Real> Step<'m, F> {
         self.last = match self.run_program(number, parameters, inputs, seed) {
             true => Last::Compiled(number),
             false => {
-                let model = recorder(&*self.model, parameters, inputs, Mode::Train);
+                let model = recorder(&*self.model, &self.trained, parameters, inputs, Mode::Train);
                 let graph = Graph::from_model(self.workspace.tape(), seed, &model);
                 let gradients = graph.and_then(|graph| graph.backward()).map_err(|error| at_step(seed, error))?;
                 Last::Recorded(Box::new(gradients))
@@ -247,7 +288,8 @@ impl<'m, F: Real> Step<'m, F> {
     }
 
     /// Updates the state of the gradient methods with the results of the last [`run`](Self::run); see
-    /// [`Gradients::advance`]. Call it once for each step. Nothing happens if the run failed.
+    /// [`Gradients::advance`]. [`Parameters::advance`] updates the buffers. Call it once for each step. Nothing happens
+    /// if the run failed.
     pub fn advance(&mut self) {
         match &self.last {
             Last::Recorded(gradients) => gradients.advance(),
@@ -260,7 +302,8 @@ impl<'m, F: Real> Step<'m, F> {
         }
     }
 
-    /// One training step: computes the gradients, and updates the parameters and the state of the gradient methods.
+    /// One training step: computes the gradients, and updates the parameters, the buffers and the state of the gradient
+    /// methods.
     /// Returns the gradients, with the estimates of the costs before the update.
     ///
     /// # Errors
@@ -275,6 +318,7 @@ impl<'m, F: Real> Step<'m, F> {
     ) -> GraphResult<&Gradients<F>> {
         self.run(parameters, inputs, seed)?;
         optimizer.step(parameters, self.gradients()?)?;
+        parameters.advance(self.gradients()?)?;
         self.advance();
         self.gradients()
     }
@@ -339,7 +383,7 @@ impl<'m, F: Real> Step<'m, F> {
         let values = match values {
             Some(values) => values,
             None => {
-                let model = recorder(&*self.model, parameters, inputs, mode);
+                let model = recorder(&*self.model, &self.trained, parameters, inputs, mode);
                 let mut recorded = || -> GraphResult<_> {
                     let graph = Graph::from_model(self.workspace.tape(), seed, &model)?;
                     let values = if mode == Mode::Predict { graph.outputs() } else { graph.estimates()? };
@@ -374,8 +418,8 @@ impl<'m, F: Real> Step<'m, F> {
         inputs: &Inputs<F>,
         seed: Seed,
     ) -> GraphResult<usize> {
-        let model = recorder(&*self.model, parameters, inputs, mode);
-        if let Some(number) = self.prepared.iter().position(|prepared| prepared.fits(mode, inputs)) {
+        let model = recorder(&*self.model, &self.trained, parameters, inputs, mode);
+        if let Some(number) = self.prepared.iter().position(|prepared| prepared.fits(mode, parameters, inputs)) {
             self.calls += 1;
             self.prepared[number].last_use = self.calls;
             let Prepared { watch, program, .. } = &self.prepared[number];
@@ -390,6 +434,7 @@ impl<'m, F: Real> Step<'m, F> {
             let problem = format!("an input has the name of the parameter or buffer \"{name}\"; rename the input");
             return Err(GraphError::Compile { problem });
         }
+        self.trained.iter().try_for_each(|names| names.check(parameters, "`names` of `Step::only`"))?;
         // A workspace would keep the buffers of the whole recording.
         let tape = Tape::with_threads(self.threads);
         let graph = Graph::from_model(&tape, seed, &model)?;
@@ -441,11 +486,12 @@ impl<'m, F: Real> Step<'m, F> {
 /// The model as a function of a graph, which methods can run again if host code has branched on a value.
 fn recorder<'a, F: Real>(
     model: &'a Model<'_, F>,
+    trained: &'a [NamePattern],
     parameters: &'a Parameters<F>,
     inputs: &'a Inputs<F>,
     mode: Mode,
 ) -> impl Fn(&Graph<'_, F>) -> GraphResult<()> + 'a {
-    move |graph| model(&parameters.on(graph).with_inputs(inputs).in_mode(mode))
+    move |graph| model(&parameters.on(graph).with_inputs(inputs).in_mode(mode).with_trained(trained))
 }
 
 /// An error of a recording, with its step, as the errors of programs have it.

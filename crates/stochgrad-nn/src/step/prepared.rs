@@ -13,6 +13,8 @@ use crate::step::watch::Watch;
 pub(super) struct Prepared<F: Real> {
     mode: Mode,
     signature: Signature,
+    /// Of each parameter, whether it was frozen.
+    frozen: Vec<bool>,
     pub(super) watch: Watch<F>,
     /// `None` if host code takes part in the recording, so that every step is recorded.
     pub(super) program: Option<Compiled<F>>,
@@ -64,10 +66,8 @@ impl<F: Real> Prepared<F> {
                 value(name, parameters, inputs)?;
             }
         }
-        Ok((
-            Self { mode, signature: inputs.signature(), watch, program, last_use: 0, methods: graph.methods() },
-            reason,
-        ))
+        let (signature, frozen) = (inputs.signature(), parameters.frozen().collect());
+        Ok((Self { mode, signature, frozen, watch, program, last_use: 0, methods: graph.methods() }, reason))
     }
 
     /// Whether this has gradients.
@@ -76,8 +76,8 @@ impl<F: Real> Prepared<F> {
     }
 
     /// Whether this was made for such a step.
-    pub(super) fn fits(&self, mode: Mode, inputs: &Inputs<F>) -> bool {
-        self.mode == mode && self.signature.fits(inputs)
+    pub(super) fn fits(&self, mode: Mode, parameters: &Parameters<F>, inputs: &Inputs<F>) -> bool {
+        self.mode == mode && self.signature.fits(inputs) && parameters.frozen().eq(self.frozen.iter().copied())
     }
 }
 

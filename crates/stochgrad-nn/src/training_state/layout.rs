@@ -5,6 +5,7 @@ pub(super) const EPOCH: &str = "training/epoch";
 pub(super) const SEED: &str = "training/seed";
 pub(super) const OPTIMIZER_KIND: &str = "optimizer";
 pub(super) const OPTIMIZER_STEPS: &str = "optimizer_steps";
+pub(super) const OPTIMIZER_COUNTERS: &str = "optimizer_counters/";
 pub(super) const OPTIMIZER_PREFIX: &str = "optimizer/";
 pub(super) const METHODS: &str = "methods";
 pub(super) const METHODS_PREFIX: &str = "methods/";

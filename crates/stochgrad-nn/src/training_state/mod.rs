@@ -14,8 +14,8 @@ use crate::error::NnResult;
 use crate::optimizers::Optimizer;
 use crate::parameters::Parameters;
 use layout::{
-    EPOCH, METHODS, METHODS_PREFIX, OPTIMIZER_KIND, OPTIMIZER_PREFIX, OPTIMIZER_STEPS, SEED, SETTINGS_PREFIX, STEP,
-    entry_name,
+    EPOCH, METHODS, METHODS_PREFIX, OPTIMIZER_COUNTERS, OPTIMIZER_KIND, OPTIMIZER_PREFIX, OPTIMIZER_STEPS, SEED,
+    SETTINGS_PREFIX, STEP, entry_name,
 };
 use reader::{Reader, in_words};
 
@@ -128,6 +128,9 @@ impl TrainingState {
         let state = optimizer.state();
         checkpoint.set_metadata(OPTIMIZER_KIND, state.kind)?;
         checkpoint.insert_u64s(OPTIMIZER_STEPS, &[state.steps])?;
+        for (name, number) in &state.counters {
+            checkpoint.insert_u64s(format!("{OPTIMIZER_COUNTERS}{name}"), &[*number])?;
+        }
         for (slot, tensors) in &state.slots {
             for (name, tensor) in tensors {
                 checkpoint.insert(entry_name(OPTIMIZER_PREFIX, slot, name), tensor)?;

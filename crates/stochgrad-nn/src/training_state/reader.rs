@@ -6,7 +6,8 @@ use stochgrad_graph::MethodState;
 use stochgrad_tensor::{Real, Tensor};
 
 use super::layout::{
-    METHODS, METHODS_PREFIX, OPTIMIZER_KIND, OPTIMIZER_PREFIX, OPTIMIZER_STEPS, SETTINGS_PREFIX, unescaped,
+    METHODS, METHODS_PREFIX, OPTIMIZER_COUNTERS, OPTIMIZER_KIND, OPTIMIZER_PREFIX, OPTIMIZER_STEPS, SETTINGS_PREFIX,
+    unescaped,
 };
 use crate::checkpoint::{Checkpoint, CheckpointTensor};
 use crate::error::{NnError, NnResult};
@@ -37,7 +38,14 @@ impl Reader<'_> {
             let tensor = self.checkpoint.tensor_of_shape(full_name, value.shape())?;
             slots.entry(slot).or_default().insert(name.into(), tensor);
         }
+        let mut counters = BTreeMap::new();
+        for full_name in self.checkpoint.tensors().keys() {
+            if let Some(name) = full_name.strip_prefix(OPTIMIZER_COUNTERS) {
+                counters.insert(name.into(), self.number(full_name)?);
+            }
+        }
         Ok(OptimizerState {
+            counters,
             kind: self.checkpoint.required_metadata(OPTIMIZER_KIND)?.into(),
             steps: self.number(OPTIMIZER_STEPS)?,
             slots,

@@ -31,7 +31,7 @@ pub struct Adam {
     pub betas: [f64; 2],
     /// The positive number that is added to the denominator.
     pub epsilon: f64,
-    /// The weight decay λ ≥ 0.
+    /// The decoupled weight decay λ ≥ 0.
     pub weight_decay: f64,
 }
 

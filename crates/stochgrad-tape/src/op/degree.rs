@@ -135,6 +135,7 @@ impl Op {
                 Zip::Pow
                 | Zip::Maximum
                 | Zip::Minimum
+                | Zip::LogAddExp
                 | Zip::Greater
                 | Zip::GreaterEqual
                 | Zip::Less
@@ -147,14 +148,17 @@ impl Op {
                 | Zip::Hold => function(),
             },
             Op::Select => linear_beside(0, of(1).max(of(2))),
-            Op::Gather(_) | Op::ScatterAdd(..) => linear_beside(1, of(0)),
-            Op::TriangularSolve { .. } => linear_beside(0, of(1)),
+            Op::Gather(_) | Op::ScatterAdd(..) | Op::Lookup | Op::LookupAdd { .. } => linear_beside(1, of(0)),
+            Op::TriangularSolve { .. } | Op::LinearRecurrence { .. } => linear_beside(0, of(1)),
             Op::Matmul { .. } | Op::MatmulLeading | Op::Dot | Op::DotOver(_) => product(),
+            Op::Convolve(_) | Op::ConvolveAdjoint(..) | Op::ConvolveWeights(..) => product(),
             Op::PlateReduce(_, PlateReduction::Weighted) => product(),
             Op::Reduce(Reduce::Sum, _)
             | Op::PlateReduce(_, PlateReduction::Sum | PlateReduction::Mean)
             | Op::SumOut(..)
             | Op::CumulativeSum { .. }
+            | Op::SumPool(_)
+            | Op::SumPoolAdjoint(..)
             | Op::Reshape(_)
             | Op::Transpose(_)
             | Op::Slice { .. }
@@ -176,7 +180,13 @@ impl Op {
             | Op::Special(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
+            | Op::LogCumulativeSumExp(_)
             | Op::Argmax(_)
+            | Op::Argsort { .. }
+            | Op::Ordered(_)
+            | Op::LastWriters(..)
+            | Op::MaxPool(_)
+            | Op::MaxPoolPositions(_)
             | Op::Cholesky
             | Op::Categories
             | Op::OneHot(_)

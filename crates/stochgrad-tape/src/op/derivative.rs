@@ -8,7 +8,11 @@ use crate::adjoint::{Adjoints, Mask};
 use crate::error::TapeError;
 use crate::op::broadcast::{full, restored, unbroadcast};
 use crate::op::contraction::{dot_over_rule, dot_rule};
+use crate::op::convolution::{convolve_adjoint_rule, convolve_rule, convolve_weights_rule, image_size};
 use crate::op::linalg::{cholesky_rule, triangular_solve_rule};
+use crate::op::lookup::{lookup_add_rule, lookup_rule};
+use crate::op::pooling::max_pool_rule;
+use crate::op::scan::{log_cumulative_sum_exp_rule, product_of_others, recurrence_rule};
 use crate::op::special::derivatives::order_too_high;
 use crate::op::{Axes, Op, PlateReduction};
 use crate::plate::{Plates, merge};
@@ -29,6 +33,14 @@ fn resized(shape: &Shape, axis: usize, to: usize) -> Shape {
 /// The derivative of the larger of two values with respect to the first. Where the values are equal, it is 1/2.
 fn share<'t, F: Real>(x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
     x.zip(Zip::Share, y)
+}
+
+/// e^x / (e^x + e^y), the derivative of the logarithm of a sum of exponentials with respect to x. It is 0 where both are
+/// −∞, as for sums of several exponentials, and 1/2 where both are +∞.
+fn log_add_exp_weight<'t, F: Real>(x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
+    let largest = F::MAX.to_f64();
+    let same_infinity = x.equal(y) * x.map(Map::Outside(-largest, largest));
+    same_infinity.held().select(x.map(Map::MinScalar(0.0)), x - y).sigmoid()
 }
 
 fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var<'t, F>) -> Option<Var<'t, F>> {
@@ -116,7 +128,9 @@ impl<F: Real> Tape<F> {
                 let y = inputs[1];
                 match zip {
                     Zip::Add => smallvec![want(0, &|| down(g, x)), want(1, &|| down(g, y))],
-                    Zip::Sub | Zip::SubUnguarded => smallvec![want(0, &|| down(g, x)), want(1, &|| down(-g, y))],
+                    Zip::Sub | Zip::SubUnguarded => {
+                        smallvec![want(0, &|| down(g, x)), want(1, &|| down(g, y).map(|sum| -sum))]
+                    }
                     Zip::Mul | Zip::MulBit | Zip::MulCount => {
                         smallvec![want(0, &|| down(g * y, x)), want(1, &|| down(g * x, y))]
                     }
@@ -127,7 +141,17 @@ impl<F: Real> Tape<F> {
                             want(1, &|| down(g * twice_less_one(x), y))
                         ]
                     }
-                    Zip::Div => smallvec![want(0, &|| down(g / y, x)), want(1, &|| down(-(g * output / y), y))],
+                    // A divisor that several elements share divides their sum. With a mask it divides each, since the
+                    // divisor of elements outside the mask may be 0.
+                    Zip::Div => smallvec![
+                        want(0, &|| down(g / y, x)),
+                        want(1, &|| {
+                            Some(match mask {
+                                None => -(down(g * output, y)? / y),
+                                Some(_) => -down(g * output / y, y)?,
+                            })
+                        })
+                    ],
                     Zip::Pow => {
                         let log = || {
                             let zero = self.filled(Shape::scalar(), F::ZERO);
@@ -148,6 +172,12 @@ impl<F: Real> Tape<F> {
                     }
                     Zip::Minimum => {
                         smallvec![want(0, &|| down(g * share(y, x), x)), want(1, &|| down(g * share(x, y), y))]
+                    }
+                    Zip::LogAddExp => {
+                        smallvec![
+                            want(0, &|| down(g * log_add_exp_weight(x, y), x)),
+                            want(1, &|| down(g * log_add_exp_weight(y, x), y))
+                        ]
                     }
                     Zip::Greater
                     | Zip::GreaterEqual
@@ -181,7 +211,7 @@ impl<F: Real> Tape<F> {
                     }
                     // Rows of −∞ have the value −∞. The bound makes their weights 0 instead of NaN.
                     Reduce::LogSumExp => Some(g * (x - y.map(Map::MaxScalar(-1e30))).exp()),
-                    Reduce::Product => Some(g * y / x),
+                    Reduce::Product => Some(g * product_of_others(x, &axes)),
                 }]
             }
             Op::Softmax(axis) => {
@@ -198,6 +228,12 @@ impl<F: Real> Tape<F> {
             }
             Op::CumulativeSum { axis, reverse } => {
                 smallvec![Some(full(g, output).apply(Op::CumulativeSum { axis, reverse: !reverse }))]
+            }
+            Op::LinearRecurrence { axis, reverse } => {
+                recurrence_rule([x, inputs[1]], output, full(g, output), axis, reverse, wanted)
+            }
+            Op::LogCumulativeSumExp(axis) => {
+                smallvec![Some(log_cumulative_sum_exp_rule(x, output, full(g, output), axis))]
             }
             Op::Matmul { transpose_left, transpose_right } => {
                 self.rule_matmul(x, inputs[1], output, full(g, output), (transpose_left, transpose_right), wanted)
@@ -241,6 +277,16 @@ impl<F: Real> Tape<F> {
                 let g = full(g, output);
                 dot_over_rule(g, x, inputs[1]).into_iter().map(Some).collect()
             }
+            Op::Convolve(geometry) => convolve_rule(geometry, x, inputs[1], output, full(g, output), wanted),
+            Op::ConvolveAdjoint(geometry, _) => {
+                convolve_adjoint_rule(geometry, x, inputs[1], output, full(g, output), wanted)
+            }
+            Op::ConvolveWeights(geometry, ..) => convolve_weights_rule(geometry, x, inputs[1], full(g, output), wanted),
+            Op::MaxPool(pooling) => smallvec![Some(max_pool_rule(pooling, x, full(g, output)))],
+            Op::SumPool(pooling) => {
+                smallvec![Some(full(g, output).apply(Op::SumPoolAdjoint(pooling, image_size(&x.shape()))))]
+            }
+            Op::SumPoolAdjoint(pooling, _) => smallvec![Some(full(g, output).apply(Op::SumPool(pooling)))],
             Op::Reshape(_) => smallvec![Some(full(g, output).reshape(x.shape()))],
             Op::Transpose(order) => {
                 let mut inverse: Axes = order.clone();
@@ -271,7 +317,7 @@ impl<F: Real> Tape<F> {
                 smallvec![Some(full(g, output).apply(Op::IndexAdd(axis, indices, x.shape()[axis])))]
             }
             Op::IndexAdd(axis, indices, _) => smallvec![Some(full(g, output).apply(Op::IndexSelect(axis, indices)))],
-            Op::Gather(axis) => {
+            Op::Gather(axis) | Op::Ordered(axis) => {
                 let len = x.shape()[axis];
                 let scattered = full(g, output).apply_with(Op::ScatterAdd(axis, len), &[inputs[1]]);
                 let event = resized(&event, axis, len);
@@ -282,6 +328,8 @@ impl<F: Real> Tape<F> {
                 let event = resized(&event, axis, x.shape()[axis]);
                 smallvec![Some(unbroadcast(gathered, &plates, &event, x)), None]
             }
+            Op::Lookup => smallvec![Some(lookup_rule(x, inputs[1], output, full(g, output))), None],
+            Op::LookupAdd { .. } => smallvec![Some(lookup_add_rule(x, inputs[1], full(g, output))), None],
             Op::MagicBox => smallvec![Some(g * output)],
             Op::StraightThrough => smallvec![None, down(g, inputs[1])],
             Op::Expand(..) => smallvec![down(g, x)],
@@ -348,6 +396,9 @@ impl<F: Real> Tape<F> {
             | Op::Slot(_)
             | Op::Detach(_)
             | Op::Argmax(_)
+            | Op::Argsort { .. }
+            | Op::LastWriters(..)
+            | Op::MaxPoolPositions(_)
             | Op::Categories
             | Op::OneHot(_) => Adjoints::new(),
         }

@@ -7,11 +7,15 @@
 pub(crate) mod alignment;
 pub(crate) mod broadcast;
 mod contraction;
+mod convolution;
 mod degree;
 mod derivative;
 mod evaluate;
 pub(crate) mod fault;
 mod linalg;
+mod lookup;
+mod pooling;
+mod scan;
 pub(crate) mod slope;
 mod smoothness;
 pub mod special;
@@ -27,13 +31,19 @@ use special::function::Special;
 use std::fmt;
 use std::sync::Arc;
 use stochgrad_tensor::Shape;
+use stochgrad_tensor::convolution::Convolution;
 use stochgrad_tensor::map::Map;
+use stochgrad_tensor::pooling::Pooling;
 use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::reduce::Reduce;
+use stochgrad_tensor::sort::Order;
 use stochgrad_tensor::zip::Zip;
 
 /// A list of event axes, in increasing order.
 pub type Axes = SmallVec<[usize; 4]>;
+
+/// The height and the width of an image or of a kernel.
+pub type ImageSize = [usize; 2];
 
 /// The reductions over a plate, which remove it from a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -119,8 +129,31 @@ pub enum Op {
         /// Whether it sums from the end to the start.
         reverse: bool,
     },
+    /// The recurrence yᵢ = aᵢ yᵢ₋₁ + bᵢ along an event axis, with the coefficients a (first operand) and the terms b
+    /// (second operand), which broadcast. The first element is its term.
+    LinearRecurrence {
+        /// The event axis.
+        axis: usize,
+        /// Whether it runs from the end to the start.
+        reverse: bool,
+    },
+    /// The logarithm of the running sum of exponentials along an event axis.
+    LogCumulativeSumExp(usize),
     /// The position of the largest element along an event axis, which is removed.
     Argmax(usize),
+    /// The positions of the first `count` elements along an event axis, in order.
+    Argsort {
+        /// The event axis.
+        axis: usize,
+        /// The direction.
+        order: Order,
+        /// The number of positions.
+        count: usize,
+    },
+    /// The elements of the first input at the positions that sort them along an event axis, which are the second input.
+    /// It is [`Gather`](Op::Gather) for positions that depend on the elements, but only change where some are equal:
+    /// the result has kinks and no jumps.
+    Ordered(usize),
     /// The product of matrices in the last two event axes, or of row vectors in the last event axis with a matrix.
     Matmul {
         /// Whether the first operand is transposed.
@@ -143,6 +176,23 @@ pub enum Op {
     /// The sum over the given plates of the product of both operands. Both have these plates. The first operand has no
     /// event axes, and all plates of the second one.
     DotOver(Plates),
+    /// The convolution of images (first operand) with weights. Images are the last three event axes, [height, width,
+    /// channels].
+    Convolve(Convolution<2>),
+    /// The adjoint of a convolution with respect to its images, which is the transposed convolution. The operands are
+    /// an adjoint of the result of the convolution and its weights.
+    ConvolveAdjoint(Convolution<2>, ImageSize),
+    /// The adjoint of a convolution with respect to its weights, for a kernel of the given size. The operands are the
+    /// images and an adjoint of the result. The sum runs over the given plates and the leading event axes.
+    ConvolveWeights(Convolution<2>, ImageSize, Plates),
+    /// The largest elements of windows of images.
+    MaxPool(Pooling<2>),
+    /// The positions of the largest elements of windows of images, as row · width + column.
+    MaxPoolPositions(Pooling<2>),
+    /// The sums of the elements of windows of images.
+    SumPool(Pooling<2>),
+    /// The adjoint of sums of windows, for images of the given size.
+    SumPoolAdjoint(Pooling<2>, ImageSize),
     /// The same elements in another event shape.
     Reshape(Shape),
     /// Event axes in another order.
@@ -175,6 +225,19 @@ pub enum Op {
     Gather(usize),
     /// Zeros with the first input added at positions given by the second, along an event axis of the given size.
     ScatterAdd(usize, usize),
+    /// For each position of an event axis of the given size, the number of the last element along the axis that names
+    /// it, counted from 1, or 0 if none does.
+    LastWriters(usize, usize),
+    /// The rows of a table of event shape `[entries, width]` at the positions given by the second input.
+    Lookup,
+    /// Zeros of event shape `[entries, width]`, to which the rows of the first input are added at the positions given
+    /// by the second. It sums over the given plates and all event axes of the positions.
+    LookupAdd {
+        /// The plates, which are removed.
+        removed: Plates,
+        /// The number of rows of the result.
+        entries: usize,
+    },
     /// A draw from the categories along the last event axis of the first input, by inversion of the uniform values in
     /// the second input.
     Categories,
@@ -220,6 +283,15 @@ impl fmt::Display for Op {
             Op::Special(special) => write!(f, "{special:?}"),
             Op::Reduce(reduce, axes) => write!(f, "{reduce:?} over event axes {:?}", axes.as_slice()),
             Op::Matmul { .. } | Op::MatmulLeading => f.write_str("matmul"),
+            Op::Convolve(_) => f.write_str("convolution"),
+            Op::ConvolveAdjoint(..) => f.write_str("transposed convolution"),
+            Op::ConvolveWeights(..) => f.write_str("gradient of the weights of a convolution"),
+            Op::MaxPool(pooling) => write!(f, "largest elements of windows {:?}", pooling.window),
+            Op::MaxPoolPositions(pooling) => {
+                write!(f, "positions of the largest elements of windows {:?}", pooling.window)
+            }
+            Op::SumPool(pooling) => write!(f, "sums of windows {:?}", pooling.window),
+            Op::SumPoolAdjoint(pooling, _) => write!(f, "adjoint of sums of windows {:?}", pooling.window),
             Op::Detach(DetachReason::Stopped) => f.write_str("stop_gradient"),
             Op::Detach(DetachReason::Sampled) => f.write_str("sampled value"),
             Op::Detach(DetachReason::Detached) => f.write_str("detached value"),

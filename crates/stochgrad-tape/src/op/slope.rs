@@ -76,6 +76,7 @@ impl Op {
             },
             Op::Zip(zip) => match zip {
                 Zip::Add | Zip::Sub | Zip::SubUnguarded | Zip::Maximum | Zip::Minimum | Zip::Hold => Slope::Finite,
+                Zip::LogAddExp => Slope::FiniteUnlessNan,
                 Zip::Mul
                 | Zip::MulBit
                 | Zip::MulCount
@@ -110,13 +111,24 @@ impl Op {
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
             | Op::CumulativeSum { .. }
+            | Op::LinearRecurrence { .. }
+            | Op::LogCumulativeSumExp(_)
             | Op::Argmax(_)
+            | Op::Argsort { .. }
+            | Op::Ordered(_)
             | Op::Matmul { .. }
             | Op::Cholesky
             | Op::TriangularSolve { .. }
             | Op::MatmulLeading
             | Op::Dot
             | Op::DotOver(_)
+            | Op::Convolve(_)
+            | Op::ConvolveAdjoint(..)
+            | Op::ConvolveWeights(..)
+            | Op::MaxPool(_)
+            | Op::MaxPoolPositions(_)
+            | Op::SumPool(_)
+            | Op::SumPoolAdjoint(..)
             | Op::Reshape(_)
             | Op::Transpose(_)
             | Op::Slice { .. }
@@ -126,6 +138,9 @@ impl Op {
             | Op::IndexAdd(..)
             | Op::Gather(_)
             | Op::ScatterAdd(..)
+            | Op::LastWriters(..)
+            | Op::Lookup
+            | Op::LookupAdd { .. }
             | Op::Categories
             | Op::OneHot(_)
             | Op::Detach(_)
@@ -168,6 +183,7 @@ impl Op {
             | Op::IndexSelect(..)
             | Op::IndexAdd(..)
             | Op::Gather(_)
+            | Op::Ordered(_)
             | Op::ScatterAdd(..) => Passage::Sum,
             Op::Leaf { .. }
             | Op::Noise { .. }
@@ -175,13 +191,26 @@ impl Op {
             | Op::Slot(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
+            | Op::LinearRecurrence { .. }
+            | Op::LogCumulativeSumExp(_)
             | Op::Argmax(_)
+            | Op::Argsort { .. }
+            | Op::LastWriters(..)
+            | Op::Lookup
+            | Op::LookupAdd { .. }
             | Op::Matmul { .. }
             | Op::Cholesky
             | Op::TriangularSolve { .. }
             | Op::MatmulLeading
             | Op::Dot
             | Op::DotOver(_)
+            | Op::Convolve(_)
+            | Op::ConvolveAdjoint(..)
+            | Op::ConvolveWeights(..)
+            | Op::MaxPool(_)
+            | Op::MaxPoolPositions(_)
+            | Op::SumPool(_)
+            | Op::SumPoolAdjoint(..)
             | Op::Categories
             | Op::OneHot(_)
             | Op::Detach(_)
@@ -208,6 +237,7 @@ impl Op {
                 | Zip::Pow
                 | Zip::Maximum
                 | Zip::Minimum
+                | Zip::LogAddExp
                 | Zip::Greater
                 | Zip::GreaterEqual
                 | Zip::Less
@@ -231,13 +261,24 @@ impl Op {
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
             | Op::CumulativeSum { .. }
+            | Op::LinearRecurrence { .. }
+            | Op::LogCumulativeSumExp(_)
             | Op::Argmax(_)
+            | Op::Argsort { .. }
+            | Op::Ordered(_)
             | Op::Matmul { .. }
             | Op::Cholesky
             | Op::TriangularSolve { .. }
             | Op::MatmulLeading
             | Op::Dot
             | Op::DotOver(_)
+            | Op::Convolve(_)
+            | Op::ConvolveAdjoint(..)
+            | Op::ConvolveWeights(..)
+            | Op::MaxPool(_)
+            | Op::MaxPoolPositions(_)
+            | Op::SumPool(_)
+            | Op::SumPoolAdjoint(..)
             | Op::Reshape(_)
             | Op::Transpose(_)
             | Op::Slice { .. }
@@ -247,6 +288,9 @@ impl Op {
             | Op::IndexAdd(..)
             | Op::Gather(_)
             | Op::ScatterAdd(..)
+            | Op::LastWriters(..)
+            | Op::Lookup
+            | Op::LookupAdd { .. }
             | Op::Categories
             | Op::OneHot(_)
             | Op::Detach(_)

@@ -91,9 +91,15 @@ impl Op {
                 Zip::MulBit | Zip::ChanceOfBit => Smooth,
                 Zip::MulCount if input == 0 => Jump,
                 Zip::MulCount => Smooth,
-                Zip::Add | Zip::Sub | Zip::SubUnguarded | Zip::Mul | Zip::Div | Zip::Pow | Zip::Weigh | Zip::Hold => {
-                    Smooth
-                }
+                Zip::Add
+                | Zip::Sub
+                | Zip::SubUnguarded
+                | Zip::Mul
+                | Zip::Div
+                | Zip::Pow
+                | Zip::LogAddExp
+                | Zip::Weigh
+                | Zip::Hold => Smooth,
             },
             Op::Special(special) => special.smoothness(input),
             Op::Reduce(reduce, _) => match reduce {
@@ -101,8 +107,16 @@ impl Op {
                 Reduce::Sum | Reduce::LogSumExp | Reduce::Product => Smooth,
             },
             Op::Select if input == 0 => Jump,
-            Op::Gather(_) | Op::ScatterAdd(..) if input == 1 => Jump,
-            Op::Argmax(_) | Op::Categories | Op::OneHot(_) => Jump,
+            Op::Gather(_) | Op::ScatterAdd(..) | Op::Lookup | Op::LookupAdd { .. } if input == 1 => Jump,
+            // The positions change where elements are equal, and the value is continuous there.
+            Op::Ordered(_) if input == 1 => Constant,
+            Op::MaxPool(_) | Op::Ordered(_) => Kinked,
+            Op::Argmax(_)
+            | Op::Argsort { .. }
+            | Op::MaxPoolPositions(_)
+            | Op::LastWriters(..)
+            | Op::Categories
+            | Op::OneHot(_) => Jump,
             Op::StraightThrough if input == 0 => Constant,
             Op::Detach(reason) => match reason {
                 DetachReason::Stopped => Jump,
@@ -115,12 +129,19 @@ impl Op {
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
             | Op::CumulativeSum { .. }
+            | Op::LinearRecurrence { .. }
+            | Op::LogCumulativeSumExp(_)
             | Op::Matmul { .. }
             | Op::Cholesky
             | Op::TriangularSolve { .. }
             | Op::MatmulLeading
             | Op::Dot
             | Op::DotOver(_)
+            | Op::Convolve(_)
+            | Op::ConvolveAdjoint(..)
+            | Op::ConvolveWeights(..)
+            | Op::SumPool(_)
+            | Op::SumPoolAdjoint(..)
             | Op::Reshape(_)
             | Op::Transpose(_)
             | Op::Slice { .. }
@@ -131,6 +152,8 @@ impl Op {
             | Op::Select
             | Op::Gather(_)
             | Op::ScatterAdd(..)
+            | Op::Lookup
+            | Op::LookupAdd { .. }
             | Op::StraightThrough
             | Op::MagicBox
             | Op::Expand(..)

@@ -142,9 +142,20 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
             maker.sources.insert(member, operands[0]);
             continue;
         }
+        // A choice between values is written over one of them if this is its last use: where the other one is chosen
+        // nowhere in a block, nothing is written.
+        let replaced = match node.op {
+            Op::Select if !kept => values[1..].iter().copied().find(|input| {
+                let register = group.contains(*input) && matches!(maker.sources.get(input), Some(Source::Register(_)));
+                register && *input != values[0] && last.get(input) == Some(&position)
+            }),
+            _ => None,
+        };
         let to = if kept {
             outputs.push(Written { to: recording.inner.id(member), shape: node.value.shape().clone(), factor: None });
             Place::Output(outputs.len() as u16 - 1)
+        } else if let Some(&Source::Register(register)) = replaced.and_then(|value| maker.sources.get(&value)) {
+            Place::Register(register)
         } else {
             Place::Register(maker.register())
         };
@@ -181,7 +192,7 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
         if !last.contains_key(&member) {
             done.push(member);
         }
-        for input in done {
+        for input in done.into_iter().filter(|&input| Some(input) != replaced) {
             if last.get(&input).copied().unwrap_or(position) == position {
                 maker.free(input);
             }

@@ -16,7 +16,6 @@ use smallvec::SmallVec;
 use std::collections::{BTreeSet, HashMap};
 use std::panic::Location;
 use stochgrad_tensor::fused::Scratch;
-use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, instantiated};
 
 /// The largest length of a group. The registers of a longer one would not fit into the cache.
@@ -47,6 +46,9 @@ impl<F: Real> Tape<F> {
     }
 }
 
+/// The largest size of a value that waits for the end of a group.
+const SMALL: usize = 16;
+
 /// The groups that are still open, and the instructions so far.
 struct Planner<'a, 'r, F: Real> {
     recording: &'a Recording<'r, F>,
@@ -55,6 +57,9 @@ struct Planner<'a, 'r, F: Real> {
     /// The group that computes each value, as a member or as a reduction.
     group_of: Vec<Option<u32>>,
     order: Vec<Planned>,
+    /// Small values that are added later, in their order. They read sums of open groups, or each other. To add them now
+    /// would close these groups, and the rest of the pass over the elements would become another pass.
+    waiting: BTreeSet<usize>,
 }
 
 enum Planned {
@@ -74,12 +79,41 @@ impl<F: Real> Planner<'_, '_, F> {
     }
 
     fn close_all(&mut self) {
+        self.add_waiting();
         while let Some(&group) = self.open.first() {
             self.close(group);
         }
     }
 
     fn add(&mut self, value: usize) {
+        let reads = self.recording.reads(value);
+        let small = self.recording.node(value).value.len() <= SMALL;
+        let waits = reads.iter().any(|read| self.waiting.contains(read));
+        if small && (waits || reads.iter().any(|&read| self.is_open_sum(read))) {
+            self.waiting.insert(value);
+            return;
+        }
+        if waits {
+            self.add_waiting();
+        }
+        self.add_now(value);
+    }
+
+    /// Whether a value is reduced from larger rows by a group that is still open.
+    fn is_open_sum(&self, value: usize) -> bool {
+        self.open_group(value).is_some_and(|group| {
+            let group = &self.groups[group];
+            group.shape.numel() > SMALL && group.reductions.iter().any(|&(reduction, _)| reduction == value)
+        })
+    }
+
+    fn add_waiting(&mut self) {
+        for value in std::mem::take(&mut self.waiting) {
+            self.add_now(value);
+        }
+    }
+
+    fn add_now(&mut self, value: usize) {
         let operands = self.recording.operands(value);
         for read in self.recording.reads(value).into_iter().filter(|read| !operands.contains(read)) {
             // A value that is read in place needs all the values that hold its elements.
@@ -214,6 +248,7 @@ fn plan<F: Real>(
         open: BTreeSet::new(),
         group_of: vec![None; count],
         order: Vec::new(),
+        waiting: BTreeSet::new(),
     };
     for value in (0..count).filter(|&value| recording.is_computed(value)) {
         planner.add(value);
@@ -330,7 +365,7 @@ fn compute_again<F: Real>(
         let node = recording.node(value);
         let cheap = match node.op {
             Op::Map(map) => !map.is_transcendental(),
-            Op::Zip(zip) => zip != Zip::Pow,
+            Op::Zip(zip) => !zip.is_transcendental(),
             _ => false,
         };
         let (true, true, Some(own), Some(readers)) = (kept[value], cheap, group_of[value], readers.get(&value)) else {

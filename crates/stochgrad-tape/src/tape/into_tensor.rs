@@ -59,4 +59,6 @@ literals! {
     [const N: usize] f32, [f32; N], self => [N], self.iter().copied();
     [F: Real, const N: usize, const M: usize] F, [[f64; M]; N], self => [N, M],
         self.as_flattened().iter().map(|&number| F::from_f64(number));
+    [F: Real, const N: usize, const M: usize, const L: usize] F, [[[f64; L]; M]; N], self => [N, M, L],
+        self.as_flattened().as_flattened().iter().map(|&number| F::from_f64(number));
 }

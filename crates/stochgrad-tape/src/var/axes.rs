@@ -14,7 +14,7 @@ impl<'t, F: Real> Var<'t, F> {
     }
 
     /// The position of an event axis, counted from the left; `None` if there is no such axis.
-    pub(super) fn event_axis(self, axis: isize) -> Option<usize> {
+    pub(crate) fn event_axis(self, axis: isize) -> Option<usize> {
         let rank = self.shape().len();
         let at = if axis < 0 { rank.checked_sub(axis.unsigned_abs())? } else { axis.unsigned_abs() };
         (at < rank).then_some(at)
@@ -22,7 +22,7 @@ impl<'t, F: Real> Var<'t, F> {
 
     /// Applies an operation along an event axis.
     #[track_caller]
-    pub(super) fn along(self, what: &str, axis: isize, others: &[Self], op: impl FnOnce(usize) -> Op) -> Self {
+    pub(crate) fn along(self, what: &str, axis: isize, others: &[Self], op: impl FnOnce(usize) -> Op) -> Self {
         match self.event_axis(axis) {
             Some(at) => self.apply_with(op(at), others),
             None => self.no_axis(what, axis),
@@ -31,7 +31,7 @@ impl<'t, F: Real> Var<'t, F> {
 
     /// Records the error for an axis that does not exist.
     #[track_caller]
-    pub(super) fn no_axis(self, what: &str, axis: isize) -> Self {
+    pub(crate) fn no_axis(self, what: &str, axis: isize) -> Self {
         let rank = self.shape().len();
         let known = match rank {
             0 => "no axis, since there are no event axes".into(),
@@ -42,7 +42,7 @@ impl<'t, F: Real> Var<'t, F> {
 
     /// Records that an operation cannot take this operand.
     #[track_caller]
-    pub(super) fn refuse(self, what: &str, problem: String) -> Self {
+    pub(crate) fn refuse(self, what: &str, problem: String) -> Self {
         if self.is_poisoned() {
             return self;
         }

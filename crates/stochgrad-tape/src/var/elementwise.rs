@@ -2,9 +2,9 @@
 
 use crate::op::Op;
 use crate::var::Var;
-use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
+use stochgrad_tensor::{Real, Shape};
 
 macro_rules! maps {
     ($($(#[$doc:meta])* $name:ident => $map:expr;)*) => {
@@ -86,6 +86,24 @@ impl<'t, F: Real> Var<'t, F> {
         maximum => Zip::Maximum;
         /// The smaller of the two. Where they tie, each has half of the derivative.
         minimum => Zip::Minimum;
+        /// The logarithm of the sum of two exponentials, `ln(eˣ + eʸ)`, without overflow. Where both are −∞, so is the
+        /// result, and the derivatives are 0, as for [`logsumexp`](Self::logsumexp). Where both are +∞, each has half
+        /// of the derivative.
+        ///
+        /// ```
+        /// use stochgrad_tape::Tape;
+        ///
+        /// # fn main() -> Result<(), stochgrad_tape::TapeError> {
+        /// let tape = Tape::<f64>::new();
+        /// let x = tape.parameter([0.0, 1000.0, f64::NEG_INFINITY]);
+        /// let y = x.logaddexp(tape.constant([-60.0, 1000.0, f64::NEG_INFINITY]));
+        /// assert_eq!(y.peek()?.to_vec(), [(-60.0_f64).exp(), 1000.0 + 2.0_f64.ln(), f64::NEG_INFINITY]);
+        /// let [slope] = tape.backward(y.sum(), [x])?;
+        /// assert_eq!(slope.to_vec(), [1.0, 0.5, 0.0]);
+        /// # Ok(())
+        /// # }
+        /// ```
+        logaddexp => Zip::LogAddExp;
         /// 1 where the first is greater, else 0.
         gt => Zip::Greater;
         /// 1 where the first is greater or equal, else 0.
@@ -122,6 +140,31 @@ impl<'t, F: Real> Var<'t, F> {
     #[track_caller]
     pub fn clamp(self, low: f64, high: f64) -> Self {
         self.map(Map::Clamp(low, high))
+    }
+
+    /// $x \ln y$, which is 0 where x is 0, also for y = 0, for negative y and for y = ∞, unless y is NaN. There, the
+    /// derivatives are 0 as well: the infinite derivative with respect to x at x = y = 0 is taken to be 0. Where x is 0
+    /// and y is positive and finite, the derivative with respect to x is $\ln y$.
+    ///
+    /// ```
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), stochgrad_tape::TapeError> {
+    /// let tape = Tape::<f64>::new();
+    /// let p = tape.parameter([0.0, 1.0]);
+    /// let minus_entropy = p.xlogy(p).sum();
+    /// assert_eq!(minus_entropy.item()?, 0.0);
+    /// let [slope] = tape.backward(minus_entropy, [p])?;
+    /// assert_eq!(slope.to_vec(), [0.0, 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn xlogy(self, other: Self) -> Self {
+        let [zero, one, infinity] =
+            [F::ZERO, F::ONE, F::INFINITY].map(|number| self.tape.filled(Shape::scalar(), number));
+        let vanishes = (self.equal(zero) * (other.le(zero) + other.equal(infinity))).held();
+        self * vanishes.select(one, other).ln()
     }
 
     /// The logarithm of the sigmoid, without overflow.

@@ -1,9 +1,14 @@
 //! Handles to recorded values, and the operations on them.
 
 mod axes;
+mod convolution;
 mod detach;
 mod elementwise;
+mod norm;
+mod order;
 mod plates;
+mod pooling;
+mod scatter;
 mod shapes;
 
 use crate::error::{TapeError, TapeResult};

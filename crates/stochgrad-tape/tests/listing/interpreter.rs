@@ -1,5 +1,6 @@
 //! An interpreter of the list of operations of a program, by plain loops.
 
+use crate::images;
 use crate::products;
 use std::collections::HashMap;
 use stochgrad_tape::{
@@ -10,6 +11,7 @@ use stochgrad_tensor::map::map_slice;
 use stochgrad_tensor::random::{Fill, Key};
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::sampling_scheme::arrange;
+use stochgrad_tensor::sort::Order;
 use stochgrad_tensor::zip::zip;
 use stochgrad_tensor::{Pool, Shape, Tensor};
 
@@ -166,6 +168,42 @@ fn evaluate(
             let range = if *reverse { here..len } else { 0..here + 1 };
             range.map(|i| x[0].at(members, &with(event, *axis, i))).sum()
         }),
+        Op::LinearRecurrence { axis, reverse } => build(listed, |members, event| {
+            let (here, len) = (event[*axis], listed.event()[*axis]);
+            let at = |operand: usize, i: usize| x[operand].at(members, &with(event, *axis, i));
+            let walked: Vec<usize> = if *reverse { (here..len).rev().collect() } else { (0..=here).collect() };
+            walked[1..].iter().fold(at(1, walked[0]), |y, &i| at(0, i) * y + at(1, i))
+        }),
+        Op::LogCumulativeSumExp(axis) => build(listed, |members, event| {
+            let row: Vec<f64> = (0..=event[*axis]).map(|i| x[0].at(members, &with(event, *axis, i))).collect();
+            reduced(Reduce::LogSumExp, &row)
+        }),
+        Op::Argsort { axis, order, .. } => build(listed, |members, event| {
+            let mut row: Vec<(f64, usize)> =
+                (0..x[0].event()[*axis]).map(|i| (x[0].at(members, &with(event, *axis, i)), i)).collect();
+            row.sort_by(|a, b| if *order == Order::Ascending { a.0.total_cmp(&b.0) } else { b.0.total_cmp(&a.0) });
+            row[event[*axis]].1 as f64
+        }),
+        Op::LastWriters(axis, _) => build(listed, |members, event| {
+            let names = |&i: &usize| x[0].at(members, &with(event, *axis, i)) as usize == event[*axis];
+            (0..x[0].event()[*axis]).rev().find(names).map_or(0.0, |i| (i + 1) as f64)
+        }),
+        Op::Lookup => build(listed, |members, event| {
+            let (&column, at) = event.split_last().expect("an axis of columns");
+            x[0].at(members, &[x[1].at(members, at) as usize, column])
+        }),
+        Op::LookupAdd { removed, .. } => build(listed, |members, event| {
+            let rows = &x[0].event()[..x[0].event().len() - 1];
+            let walked: Vec<usize> = removed.iter().map(size).chain(rows.iter().copied()).collect();
+            let row = |at: Vec<usize>| {
+                let mut members = members.clone();
+                members.extend(removed.iter().copied().zip(at.iter().copied()));
+                let at = &at[removed.len()..];
+                let here = x[1].at(&members, at) as usize == event[0];
+                if here { x[0].at(&members, &[at, &event[1..]].concat()) } else { 0.0 }
+            };
+            indices(&walked).into_iter().map(row).sum()
+        }),
         Op::Argmax(axis) => build(listed, |members, event| {
             let at = |i: usize| {
                 let mut event = event.to_vec();
@@ -208,7 +246,7 @@ fn evaluate(
             let here = (0..chosen.len()).filter(|&i| chosen[i] == event[*axis]);
             here.map(|i| x[0].at(members, &with(event, *axis, i))).sum()
         }),
-        Op::Gather(axis) => {
+        Op::Gather(axis) | Op::Ordered(axis) => {
             build(listed, |members, event| x[0].at(members, &with(event, *axis, x[1].at(members, event) as usize)))
         }
         Op::ScatterAdd(axis, _) => build(listed, |members, event| {
@@ -341,6 +379,13 @@ fn evaluate(
         | Op::DotOver(_)
         | Op::Cholesky
         | Op::TriangularSolve { .. } => products::evaluate(listing, listed, op, x),
+        Op::Convolve(_)
+        | Op::ConvolveAdjoint(..)
+        | Op::ConvolveWeights(..)
+        | Op::MaxPool(_)
+        | Op::MaxPoolPositions(_)
+        | Op::SumPool(_)
+        | Op::SumPoolAdjoint(..) => images::evaluate(listing, listed, op, x),
         other => panic!("{other:?} is not known to the interpreter"),
     }
 }

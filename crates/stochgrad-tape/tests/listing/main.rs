@@ -1,6 +1,7 @@
 //! The list of operations of a program says everything that is needed to compute its outputs: an interpreter that knows
 //! nothing else agrees with the program.
 
+mod images;
 mod interpreter;
 mod products;
 
@@ -12,9 +13,12 @@ use stochgrad_tape::{
     Attempt, Condition, NoiseScheme, NoiseSeed, PlateKind, Primitive, PrimitiveInputs, Requirement, Sampler, Slot,
     Tape, ValueOrigin, Var,
 };
+use stochgrad_tensor::convolution::Convolution;
 use stochgrad_tensor::map::Map;
+use stochgrad_tensor::pooling::Pooling;
 use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
+use stochgrad_tensor::sort::Order;
 use stochgrad_tensor::{Shape, Tensor};
 
 type Recorded<'t> = (Vec<Var<'t, f64>>, Vec<Var<'t, f64>>);
@@ -97,6 +101,22 @@ fn event_axes<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], _: NoiseSeed) -> 
     (vec![x, y], outputs)
 }
 
+fn scans_and_lookups<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], _: NoiseSeed) -> Recorded<'t> {
+    let plate = tape.plate("rows", 3, PlateKind::Data, &[]);
+    let [x, y] = [tape.parameter(&inputs[0]), tape.parameter_on(&[plate], &inputs[1])];
+    let index = (y.abs() * 2.0).floor().map(Map::MinScalar(2.0));
+    let (sorted, positions) = y.sort(0, Order::Descending);
+    let scans = y.cumprod(-1) + y.logcumsumexp(0) + y.prod_axis(0) + y.logaddexp(sorted) + y.min();
+    let rows = x.lookup(index).sum_last(2) + x.norm() + x.lookup(index.index(0, 0)).sum_last(2);
+    let written = y.scatter(0, index, y.exp()).scatter_add(1, positions, y * 2.0);
+    let total = (scans.sum() + rows.square().sum() + written.sin().sum()).sum_over(plate);
+    let mut outputs = tape.gradients(total, &[x, y]).unwrap();
+    let curvature = outputs[0].square().sum() + outputs[1].square().sum().sum_over(plate);
+    outputs.extend(tape.gradients(curvature, &[x, y]).unwrap());
+    outputs.extend([total, positions, written, rows]);
+    (vec![x, y], outputs)
+}
+
 fn matrices<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], _: NoiseSeed) -> Recorded<'t> {
     let plate = tape.plate("rows", 2, PlateKind::Data, &[]);
     let [a, b] = [tape.parameter(&inputs[0]), tape.parameter_on(&[plate], &inputs[1])];
@@ -109,6 +129,24 @@ fn matrices<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], _: NoiseSeed) -> Re
     let mut outputs = tape.gradients(total, &[a, b]).unwrap();
     outputs.push(stack);
     (vec![a, b], outputs)
+}
+
+fn convolutions<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], _: NoiseSeed) -> Recorded<'t> {
+    let plate = tape.plate("rows", 2, PlateKind::Data, &[]);
+    let samples = tape.plate("samples", 3, PlateKind::Samples, &[]);
+    let leaves = vec![
+        tape.parameter_on(&[plate], &inputs[0]),
+        tape.parameter(&inputs[1]),
+        tape.parameter_on(&[samples], &inputs[2]),
+    ];
+    let geometry = Convolution::new().stride([2, 1]).padding([1, 2]).dilation([1, 2]).groups(2);
+    let hidden = leaves[0].conv2d(leaves[1], geometry).tanh();
+    let back = hidden.conv_transpose2d(leaves[2], geometry, [1, 0]);
+    let pooling = Pooling::new([2, 3]).stride([1, 2]).padding([1, 1]);
+    let cost = (back.max_pool2d(pooling) * back.avg_pool2d(pooling)).sum() + back.square().sum();
+    let mut outputs = tape.gradients(cost.mean_over(samples).sum_over(plate), &leaves).unwrap();
+    outputs.extend([hidden, back, leaves[0].max_pool2d(pooling).pad(0, 1, 2)]);
+    (leaves, outputs)
 }
 
 /// A function with a slope of its own.
@@ -183,7 +221,9 @@ fn noise<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>], seed: NoiseSeed) -> Re
 fn an_interpreter_of_the_list_agrees_with_the_program() {
     let mut seen = check(&[&[8, 6], &[6], &[6, 8], &[5, 8]], network);
     seen.extend(check(&[&[3, 4], &[3, 3, 4]], event_axes));
+    seen.extend(check(&[&[3, 4], &[3, 3, 4]], scans_and_lookups));
     seen.extend(check(&[&[3, 4], &[2, 3, 2]], matrices));
+    seen.extend(check(&[&[2, 4, 3, 2], &[2, 3, 1, 4], &[3, 2, 3, 1, 4]], convolutions));
     seen.extend(check(&[&[3, 2]], noise));
     // The value of a leaf is an input or a constant, and those of the others equal their operands or are constants.
     let never = ["Leaf", "Detach", "MagicBox", "Sample"];

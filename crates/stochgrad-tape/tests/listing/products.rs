@@ -10,7 +10,7 @@ fn cell(x: &Value, members: &Members, lead: &[usize], [row, column]: [usize; 2],
 }
 
 /// The members of some plates that `members` lacks, joined with it.
-fn each(listing: &Listing<'_, f64>, members: &Members, plates: &[Plate]) -> Vec<Members> {
+pub(crate) fn each(listing: &Listing<'_, f64>, members: &Members, plates: &[Plate]) -> Vec<Members> {
     let sizes: Vec<usize> = plates.iter().map(|&plate| listing.plate(plate).size).collect();
     let joined = |index: Vec<usize>| {
         let mut members = members.clone();

@@ -17,12 +17,15 @@ pub struct AdamStep<F> {
     pub root: F,
     /// The constant that is added to the denominator.
     pub epsilon: F,
-    /// The factor of a parameter after weight decay.
+    /// The factor of a parameter after decoupled weight decay.
     pub kept: F,
+    /// The factor of a parameter in its gradient: an L2 penalty. At 0, parameters do not enter their gradients.
+    pub penalty: F,
 }
 
-/// One step of Adam: for each element $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 -
-/// \beta_2) g^2$, and the parameter becomes `kept · parameter − rate · m / (root · √v + ε)`. In a pool of rayon, long
+/// One step of Adam: for each element the gradient is $g$ = `gradient + penalty · parameter`, $m \leftarrow \beta_1 m +
+/// (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$, and the parameter becomes
+/// `kept · parameter − rate · m / (root · √v + ε)`. In a pool of rayon, long
 /// slices are split over its threads; the result does not depend on the number of threads.
 ///
 /// # Panics
@@ -71,9 +74,27 @@ fn adam_body<const FMA: bool, F: Real>(
     second: &mut [F],
     values: &mut [F],
 ) {
-    let AdamStep { betas: [beta1, beta2], rests: [rest1, rest2], rate, root, epsilon, kept } = step;
+    // Without a penalty, a parameter that is 0 or infinite must not change its gradient.
+    if step.penalty == F::ZERO {
+        adam_loop(step, |g, _| g, gradient, first, second, values);
+    } else {
+        adam_loop(step, |g, value| g + step.penalty * value, gradient, first, second, values);
+    }
+}
+
+#[inline(always)]
+fn adam_loop<F: Real>(
+    step: AdamStep<F>,
+    penalized: impl Fn(F, F) -> F,
+    gradient: &[F],
+    first: &mut [F],
+    second: &mut [F],
+    values: &mut [F],
+) {
+    let AdamStep { betas: [beta1, beta2], rests: [rest1, rest2], rate, root, epsilon, kept, .. } = step;
     let moments = first.iter_mut().zip(second.iter_mut());
     for ((value, &g), (m, v)) in values.iter_mut().zip(gradient).zip(moments) {
+        let g = penalized(g, *value);
         *m = beta1 * *m + rest1 * g;
         *v = beta2 * *v + rest2 * g * g;
         *value = kept * *value - rate * *m / (v.sqrt() * root + epsilon);
@@ -136,8 +157,15 @@ mod tests {
     #[test]
     fn a_step_is_the_same_on_any_number_of_threads() {
         let values_of = |seed: f32| -> Vec<f32> { (0..200_001).map(|i| (i as f32 * seed).sin()).collect() };
-        let step =
-            AdamStep { betas: [0.9, 0.99], rests: [0.1, 0.01], rate: 0.01, root: 1.3, epsilon: 1e-8, kept: 0.999 };
+        let step = AdamStep {
+            betas: [0.9, 0.99],
+            rests: [0.1, 0.01],
+            rate: 0.01,
+            root: 1.3,
+            epsilon: 1e-8,
+            kept: 0.999,
+            penalty: 0.2,
+        };
         let run = |threads: usize| {
             let (mut m, mut v, mut values) = (values_of(0.1), values_of(0.2), values_of(0.3));
             v.iter_mut().for_each(|v| *v = v.abs());
@@ -148,6 +176,7 @@ mod tests {
         assert_eq!(one, run(2));
         assert_eq!(one, run(3));
         let [m, v, g, old] = [0.1_f32, 0.2, 0.4, 0.3].map(|seed| (7.0 * seed).sin());
+        let g = g + 0.2 * old;
         let (m, v) = (0.9 * m + 0.1 * g, 0.99 * v.abs() + 0.01 * g * g);
         assert!((one.2[7] - (0.999 * old - 0.01 * m / (v.sqrt() * 1.3 + 1e-8))).abs() < 1e-6);
     }

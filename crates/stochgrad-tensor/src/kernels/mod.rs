@@ -4,6 +4,7 @@
 //! Every kernel gives the same bits on any number of threads.
 
 pub(crate) mod broadcast;
+pub mod convolution;
 pub mod descent;
 pub(crate) mod elementary;
 pub mod elementwise;
@@ -16,7 +17,9 @@ pub(crate) mod log1mexp;
 pub mod map;
 pub mod matmul;
 pub mod pair;
+pub mod pooling;
 pub mod reduce;
+pub mod sort;
 pub(crate) mod truncated_quantiles;
 pub(crate) mod von_mises_paths;
 pub mod zip;

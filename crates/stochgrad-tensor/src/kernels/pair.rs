@@ -134,8 +134,21 @@ impl<'a, F: Real> Pieces<'a, F> {
 
 #[inline(always)]
 fn triples<F: Real>(operands: [Operand<'_, F>; 3], out: &mut [F], f: impl Fn(F, F, F) -> F) {
-    let mut numbers = Aligned([[F::ZERO; WIDTH]; 3]);
     let [a, b, c] = operands;
+    // The most frequent forms, without a second operand to load.
+    match (a, b, c) {
+        (Operand::Slice(a), Operand::Scalar(b), Operand::Scalar(c)) => {
+            assert_eq!(a.len(), out.len(), "expected operands and a result of equal length");
+            return out.iter_mut().zip(a).for_each(|(out, &a)| *out = f(a, b, c));
+        }
+        (Operand::Slice(a), Operand::Slice(b), Operand::Scalar(c)) => {
+            let fits = a.len() == out.len() && b.len() == out.len();
+            assert!(fits, "expected operands and a result of equal length");
+            return out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (&a, &b))| *out = f(a, b, c));
+        }
+        _ => {}
+    }
+    let mut numbers = Aligned([[F::ZERO; WIDTH]; 3]);
     let [number_a, number_b, number_c] = &mut numbers.0;
     let a = Pieces::new(a, out.len(), number_a);
     let b = Pieces::new(b, out.len(), number_b);

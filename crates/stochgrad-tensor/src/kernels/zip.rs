@@ -36,6 +36,8 @@ pub enum Zip {
     Maximum,
     /// The smaller of the two; NaN if one of them is NaN.
     Minimum,
+    /// ln(e^a + e^b), without overflow; NaN if one of them is NaN.
+    LogAddExp,
     /// a > b
     Greater,
     /// a ≥ b
@@ -59,6 +61,13 @@ pub enum Zip {
     Hold,
 }
 
+impl Zip {
+    /// Whether the function costs several times as much as arithmetic.
+    pub fn is_transcendental(self) -> bool {
+        matches!(self, Zip::Pow | Zip::LogAddExp)
+    }
+}
+
 /// An operand of a slice kernel.
 #[derive(Clone, Copy, Debug)]
 pub enum Operand<'a, F> {
@@ -73,7 +82,8 @@ pub enum Operand<'a, F> {
 /// # Panics
 /// If the shapes do not broadcast (see [`Shape::broadcast`]).
 pub fn zip<F: Real>(pool: &Pool<F>, op: Zip, a: &Tensor<F>, b: &Tensor<F>) -> Tensor<F> {
-    let threads = |len| threads_for(pool.threads(), len, if op == Zip::Pow { TRANSCENDENTAL } else { ARITHMETIC });
+    let threshold = if op.is_transcendental() { TRANSCENDENTAL } else { ARITHMETIC };
+    let threads = |len| threads_for(pool.threads(), len, threshold);
     let (shape_a, shape_b) = (a.shape(), b.shape());
     let (a, b) = (a.as_slice(), b.as_slice());
     if shape_a == shape_b || (b.len() == 1 && shape_b.rank() <= shape_a.rank()) {
@@ -148,6 +158,18 @@ fn zip_body<const FMA: bool, F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_,
         Zip::Pow => pairs(a, b, out, F::powf),
         Zip::Maximum => pairs(a, b, out, |a, b| if (a > b) | a.is_nan() { a } else { b }),
         Zip::Minimum => pairs(a, b, out, |a, b| if (a < b) | a.is_nan() { a } else { b }),
+        Zip::LogAddExp => pairs(
+            a,
+            b,
+            out,
+            #[inline(always)]
+            |a, b| {
+                // The difference of equal infinities would be NaN.
+                let apart = if a == b { F::ZERO } else { -(a - b).abs() };
+                let larger = if (a > b) | a.is_nan() { a } else { b };
+                larger + apart.exp_fast::<FMA>().ln_1p_fast::<FMA>()
+            },
+        ),
         Zip::Greater => pairs(a, b, out, |a, b| choose(a > b)),
         Zip::GreaterEqual => pairs(a, b, out, |a, b| choose(a >= b)),
         Zip::Less => pairs(a, b, out, |a, b| choose(a < b)),
@@ -426,7 +448,7 @@ mod tests {
         ];
         for [a, b] in shapes {
             let (a, b) = (scrambled(a), scrambled(b).map(|x| x * 0.7));
-            for op in [Zip::Div, Zip::Pow] {
+            for op in [Zip::Div, Zip::Pow, Zip::LogAddExp] {
                 let one = zip(&Pool::new(), op, &a, &b);
                 let three = zip(&Pool::with_threads(3), op, &a, &b);
                 assert!(same_bits(&one, &three), "{op:?} of {} and {}", a.shape(), b.shape());
@@ -440,6 +462,29 @@ mod tests {
     #[should_panic(expected = "shapes [2] and [3] do not broadcast")]
     fn shapes_that_do_not_broadcast_are_a_bug_of_the_caller() {
         zip(&Pool::new(), Zip::Add, &Tensor::from([1.0, 2.0]), &Tensor::from([1.0, 2.0, 3.0]));
+    }
+
+    #[test]
+    fn sums_of_exponentials_keep_small_terms_and_infinities() {
+        let (inf, ln2) = (f64::INFINITY, 2.0_f64.ln());
+        let apply =
+            |a: f64, b: f64| zip(&Pool::new(), Zip::LogAddExp, &Tensor::from([a]), &Tensor::from([b])).to_vec()[0];
+        for (a, b, expected) in [
+            (1.0, 1.0, 1.0 + ln2),
+            (1000.0, 1000.0, 1000.0 + ln2),
+            (-1000.0, -1001.0, -1000.0 + 1.0_f64.recip().exp().recip().ln_1p()),
+            (0.0, -60.0, (-60.0_f64).exp()),
+            (-inf, 2.0, 2.0),
+            (-inf, -inf, -inf),
+            (inf, inf, inf),
+            (inf, -inf, inf),
+        ] {
+            for found in [apply(a, b), apply(b, a)] {
+                let close = found == expected || (found - expected).abs() <= 4.0 * f64::EPSILON * expected.abs();
+                assert!(close, "{a} and {b}: {found}, not {expected}");
+            }
+        }
+        assert!(apply(f64::NAN, 1.0).is_nan() && apply(inf, f64::NAN).is_nan());
     }
 
     #[test]

@@ -180,7 +180,7 @@ fn box_muller_body<const FMA: bool, F: Real>(pairs: &mut [F]) {
             *angle = pair[1];
         }
         for (radius, angle) in radii[..count].iter_mut().zip(&mut angles[..count]) {
-            let length = (F::from_f64(-2.0) * radius.ln_fast::<FMA>()).sqrt();
+            let length = (F::from_f64(-2.0) * radius.ln_normal::<FMA>()).sqrt();
             let [cosine, sine] = angle.turn_fast::<FMA>();
             *radius = length * cosine;
             *angle = length * sine;

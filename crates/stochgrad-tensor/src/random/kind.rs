@@ -72,7 +72,7 @@ fn exponentials_body<const FMA: bool, F: Real>(values: &mut [F]) {
         let (t, upper) = (*x, *x < F::ZERO);
         let u = if upper { F::ONE + t } else { t };
         let lost = if upper { t - (u - F::ONE) } else { F::ZERO };
-        *x = -(u.ln_fast::<FMA>() + lost * (F::from_f64(2.0) - u));
+        *x = -(u.ln_normal::<FMA>() + lost * (F::from_f64(2.0) - u));
     }
 }
 
@@ -85,7 +85,7 @@ fn logistics_body<const FMA: bool, F: Real>(values: &mut [F]) {
     for x in values {
         let t = *x;
         let size = if t < F::ZERO { -t } else { t };
-        let odds = (size / (F::ONE - size)).ln_fast::<FMA>();
+        let odds = (size / (F::ONE - size)).ln_normal::<FMA>();
         *x = if t < F::ZERO { -odds } else { odds };
     }
 }

@@ -104,7 +104,8 @@ impl Part {
         // Their sum must not overflow.
         let (a, b) = (a.min(8e307), b.min(8e307));
         let below = if a.min(b) >= LARGE_SHAPE {
-            a * y >= b * x
+            // From the smaller of x and y, as in the kernel and the integral: the sum need not be 1 in the last digit.
+            if x <= y { a >= (a + b) * x } else { (a + b) * y >= b }
         } else if x <= y {
             x * (a + b + 2.0) < a + 1.0
         } else {
@@ -250,6 +251,21 @@ mod tests {
             (1.0, 1.0, f64::NAN),
         ] {
             assert!(beta_inc(a, b, x).is_nan(), "a = {a}, b = {b}, x = {x}");
+        }
+    }
+
+    #[test]
+    fn the_mean_up_to_rounding_has_probabilities_that_complement_each_other() {
+        // In single precision neither pair adds up to 1.
+        for (p, q) in [(0.577_492_5_f32, 0.422_507_56_f32), (9.999_94e-6, 0.999_990_05)] {
+            let (x, y) = (f64::from(p), f64::from(q));
+            for a in [1e20, 1e36, 1e100, 1e300] {
+                let b = a * (y / x);
+                let [lower, upper] = [beta_inc_pair(a, b, x, y), beta_inc_pair(b, a, y, x)];
+                assert!((lower + upper - 1.0).abs() < 1e-12, "{a:e}: {lower} + {upper}");
+                let logs = [log_beta_inc(a, b, x, y), log_beta_inc(b, a, y, x)];
+                assert!(logs.iter().all(|&log| log <= 0.0), "{a:e}: {logs:?}");
+            }
         }
     }
 

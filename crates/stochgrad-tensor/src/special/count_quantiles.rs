@@ -220,11 +220,13 @@ pub fn negative_binomial_icdf(u: f64, r: f64, p: f64) -> f64 {
         let none = (r * p.ln()).exp();
         Start { at: 0.0, cdf: none, pmf: none }
     } else {
-        // With few successes the distribution is close to a gamma distribution, and far from a normal one.
-        let guess = if r < NEAR {
+        // With few successes the distribution is close to a gamma distribution, and far from a normal one. The variance
+        // of a normal approximation may overflow.
+        let variance = mean / p;
+        let guess = if r < NEAR || variance == f64::INFINITY {
             gamma_p_inverse(r, u) * q / p
         } else {
-            cornish_fisher(u, mean, (mean / p).sqrt(), (1.0 + q) / (r * q).sqrt())
+            cornish_fisher(u, mean, variance.sqrt(), (1.0 + q) / (r * q).sqrt())
         };
         let at = guess.floor().max(0.0);
         if at >= DENSE && (r >= DENSE || p < LIMIT) {
@@ -280,6 +282,13 @@ mod tests {
                     let error = (found - (mean + z * deviation)).abs();
                     assert!(error <= 4.0 * f64::EPSILON * mean + 1.0, "{scale:e}, {u}: {found:e}");
                 }
+            }
+        }
+        // Counts whose variance, and mostly whose mean, is beyond the range of numbers.
+        for (r, p) in [(1e4, 1e-300), (1e10, 1e-300), (1e16, 1e-300), (1e300, 4e-18), (1e308, 0.1)] {
+            for u in [1e-300, 0.025, 0.5, 0.975] {
+                let found = [negative_binomial_icdf(u, r, p), negative_binomial_inverse_survival(u, r, p)];
+                assert!(found.iter().all(|&k| k > 1e303), "{r:e}, {p:e} at {u:e}: {found:?}");
             }
         }
         assert!(start.elapsed().as_secs() < 5);

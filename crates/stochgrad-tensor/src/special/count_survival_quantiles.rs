@@ -62,7 +62,8 @@ pub fn negative_binomial_inverse_survival(u: f64, r: f64, p: f64) -> f64 {
     let q = 1.0 - p;
     // Close to a gamma distribution.
     let guess = gamma_q_inverse(r, u) * q / p;
-    if guess >= DENSE && p < LIMIT && r < DENSE {
+    // Beyond the range of numbers a search would take two thousand steps.
+    if guess == f64::INFINITY || (guess >= DENSE && p < LIMIT && r < DENSE) {
         return guess;
     }
     smallest(u, guess, |k| beta_inc_pair(k + 1.0, r, q, p))

@@ -143,6 +143,9 @@ fn negative_binomial_kernel(k: f64, r: f64, p: [f64; 2], logs: [f64; 2]) -> f64 
         f64::NEG_INFINITY
     } else if k == 0.0 {
         r * logs[0]
+    } else if k > f64::MAX - r {
+        // The sum would overflow. So large, the logarithm is proportional to both up to rounding.
+        4.0 * negative_binomial_kernel(0.25 * k, 0.25 * r, p, logs)
     } else {
         // The probability of r successes in r + k trials, times r / (r + k).
         binomial_kernel(r, r + k, p, logs) - (k / r).ln_1p()
@@ -456,6 +459,24 @@ mod tests {
             (0.0, -inf, 1.0)
         );
         assert_eq!((geometric_log_pmf(3.0, 0.0), geometric_cdf(3.0, 0.0)), (-inf, 0.0));
+    }
+
+    /// ln P(X = k) of negative binomial variates whose number of trials is beyond the range of numbers; from mpmath at
+    /// 700 digits.
+    #[test]
+    fn the_number_of_trials_may_overflow() {
+        for (k, r, p, expected) in [
+            (1e308, 1.7e308, 0.5, -9.178_562_718_977_684e306),
+            (f64::MAX, 1e300, 1e-8, -2.111_888_898_515_130_6e299),
+            (1.5e308, 1.5e308, 0.25, -4.315_231_086_776_714e307),
+            (1.34e300, f64::MAX, 0.028125, f64::NEG_INFINITY),
+        ] {
+            let found = negative_binomial_log_pmf(k, r, p);
+            assert!(found == expected || (found / expected - 1.0).abs() < 1e-12, "{k:e}, {r:e}, {p}: {found:e}");
+            let logit = (p / (1.0 - p)).ln();
+            let other = negative_binomial_log_pmf_by_logit(k, r, logit);
+            assert!(other == found || (other / found - 1.0).abs() < 1e-8, "{k:e}, {r:e}, {p}: {other:e}");
+        }
     }
 
     #[test]

@@ -297,6 +297,12 @@ impl<F: Real, const N: usize, const M: usize> From<[[F; M]; N]> for Tensor<F> {
     }
 }
 
+impl<F: Real, const N: usize, const M: usize, const L: usize> From<[[[F; L]; M]; N]> for Tensor<F> {
+    fn from(blocks: [[[F; L]; M]; N]) -> Self {
+        Self { shape: Shape::from([N, M, L]), data: Arc::new(Buffer::from(blocks.as_flattened().as_flattened())) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,6 +325,13 @@ mod tests {
         let rows = [vec![1.0, 2.0], vec![3.0]];
         assert_eq!(Tensor::from_rows(&rows), Err(TensorError::Ragged { row: 1, expected: 2, found: 1 }));
         assert_eq!(Tensor::from_rows(&[[1.0, 2.0], [3.0, 4.0]]), Ok(Tensor::from([[1.0, 2.0], [3.0, 4.0]])));
+    }
+
+    #[test]
+    fn nested_arrays_have_an_axis_for_each_level() {
+        let image = Tensor::from([[[1.0], [2.0], [3.0]], [[4.0], [5.0], [6.0]]]);
+        assert_eq!(image.shape()[..], [2, 3, 1]);
+        assert_eq!(image.as_slice(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     }
 
     #[test]

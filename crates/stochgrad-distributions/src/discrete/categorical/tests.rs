@@ -236,3 +236,22 @@ fn a_value_that_is_no_category_has_no_probability() {
         assert!(slope.value().unwrap().as_slice().iter().all(|&x| x == 0.0), "{slope:?}");
     }
 }
+
+#[test]
+fn rounding_takes_no_tail_above_one() {
+    for logits in [[-5.0_f32, 0.3125, -20.0], [-20.0, -5.0, 0.3125], [0.3125, 0.3125, 0.3125]] {
+        let tape = Tape::<f32>::new();
+        let l = tape.parameter(logits);
+        let distribution = Categorical::from_logits(l);
+        for x in [0.0, 1.0] {
+            for tail in [distribution.cdf(tape.constant(x)), distribution.survival(tape.constant(x))] {
+                assert!((0.0..=1.0).contains(&tail.item().unwrap()), "{logits:?} at {x}: {tail:?}");
+            }
+            // The derivatives of the two sums, minus and plus the product of two probabilities, are not cut off. Each has
+            // an error of one rounding of 1.
+            let sums = [distribution.cdf(tape.constant(x)), distribution.survival(tape.constant(x))];
+            let [lower, upper] = sums.map(|sum| tape.backward(sum, [l]).unwrap()[0].as_slice()[2]);
+            assert!((lower + upper).abs() <= 2.0 * f32::EPSILON && lower < 0.0, "{logits:?} at {x}: {lower}, {upper}");
+        }
+    }
+}

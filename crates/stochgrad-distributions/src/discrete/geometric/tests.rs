@@ -155,3 +155,36 @@ fn parameters_outside_their_domain_are_errors() {
         assert!(Geometric::from_logits(tape.constant(wrong)).validate().is_err());
     }
 }
+
+/// Values of −ln p − (1 − p) ln(1 − p) / p from mpmath.
+#[test]
+fn entropies_by_logits_keep_their_digits_at_both_ends() {
+    let tape = Tape::<f64>::new();
+    for (logit, expected) in [
+        (-1e10, 1e10),
+        (-1e4, 1e4 + 1.0),
+        (-50.0, 51.0),
+        (-2.0, 3.064_806_205_165_185),
+        (0.5, 1.064_884_540_005_759_2),
+        (30.0, 2.900_863_120_340_458_5e-12),
+        (f64::INFINITY, 0.0),
+    ] {
+        let l = tape.parameter(logit);
+        let entropy = Geometric::from_logits(l).entropy();
+        assert!((entropy.item().unwrap() - expected).abs() <= 1e-14 * expected + 1.5 * f64::from(logit == -1e10));
+        let slope = tape.backward(entropy, [l]).unwrap()[0].item().unwrap();
+        assert!(slope.is_finite() && slope <= 0.0, "{logit}: {slope}");
+    }
+    check_score(&[-2.0, 0.5], |v| Geometric::from_logits(v).entropy());
+    check_score(&[-41.0, 3.0], |v| Geometric::from_logits(v).entropy());
+}
+
+#[test]
+fn certain_quantiles_of_rare_successes_are_zero() {
+    let tape = Tape::<f64>::new();
+    let waiting = Geometric::from_logits(tape.constant(-1e10));
+    assert_eq!(waiting.icdf(tape.constant(0.0)).item(), Ok(0.0));
+    assert_eq!(waiting.inverse_survival(tape.constant(1.0)).item(), Ok(0.0));
+    assert_eq!(waiting.icdf(tape.constant(0.5)).item(), Ok(f64::INFINITY));
+    assert!(waiting.icdf(tape.constant(f64::NAN)).item().unwrap().is_nan());
+}

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use stochgrad_tensor::map::{Map, map};
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::reduce::Reduce;
-use stochgrad_tensor::{Real, Shape, Tensor, layout, reduce, zip};
+use stochgrad_tensor::{Real, Shape, Tensor, layout, pooling, reduce, sort, zip};
 
 impl<F: Real> Tape<F> {
     pub(crate) fn evaluate(&self, op: &Op, inputs: &[Id]) -> Result<(Tensor<F>, Plates), Fault> {
@@ -99,6 +99,26 @@ impl<F: Real> Tape<F> {
             Op::CumulativeSum { axis, reverse } => {
                 reduce::cumsum(pool, &first.value, inner.axis(first, *axis)?, *reverse)
             }
+            Op::LinearRecurrence { axis, reverse } => {
+                return inner.linear_recurrence(pool, [first, node(1)], *axis, *reverse);
+            }
+            Op::LogCumulativeSumExp(axis) => reduce::log_cumsum_exp(pool, &first.value, inner.axis(first, *axis)?),
+            Op::Argsort { axis, order, count } => {
+                let at = inner.axis(first, *axis)?;
+                if *count > shape[at] {
+                    let problem = format!("expected at most {} elements of axis {axis}, got {count}", shape[at]);
+                    return Err(inner.operand(first, problem));
+                }
+                sort::argsort(pool, &first.value, at, *order, *count)
+            }
+            Op::LastWriters(axis, len) => {
+                inner.check_positions(first, *len, &format_args!("axis {axis}"))?;
+                layout::last_writers(pool, &first.value, inner.axis(first, *axis)?, *len)
+            }
+            Op::Lookup => return inner.lookup(pool, first, node(1)),
+            Op::LookupAdd { removed, entries } => {
+                return inner.lookup_add(pool, first, node(1), removed, *entries);
+            }
             Op::Argmax(axis) => {
                 let at = inner.axis(first, *axis)?;
                 if shape[at] == 0 {
@@ -119,6 +139,19 @@ impl<F: Real> Tape<F> {
             Op::Dot => return inner.dot(pool, first, node(1)),
             Op::DotOver(removed) => return inner.dot_over(pool, first, node(1), removed),
             Op::MatmulLeading => return self.evaluate_matmul_leading(inner, first, node(1)),
+            Op::Convolve(geometry) => return inner.convolve(pool, geometry, first, node(1)),
+            Op::ConvolveAdjoint(geometry, size) => {
+                return inner.convolve_adjoint(pool, geometry, *size, first, node(1));
+            }
+            Op::ConvolveWeights(geometry, kernel, over) => {
+                return inner.convolve_weights(pool, geometry, *kernel, over, first, node(1));
+            }
+            Op::MaxPool(pooling) => pooling::max_pool(pool, pooling, inner.images(first, pooling)?),
+            Op::MaxPoolPositions(pooling) => pooling::max_pool_positions(pool, pooling, inner.images(first, pooling)?),
+            Op::SumPool(pooling) => pooling::sum_pool(pool, pooling, inner.images(first, pooling)?),
+            Op::SumPoolAdjoint(pooling, size) => {
+                pooling::sum_pool_adjoint(pool, pooling, *size, inner.pooled(first, pooling, *size)?)
+            }
             Op::Reshape(event) => {
                 if event.numel() != shape[offset..].iter().product::<usize>() {
                     return Err(inner.operand(first, format!("expected {} elements for {event}", event.numel())));
@@ -169,7 +202,7 @@ impl<F: Real> Tape<F> {
             Op::IndexAdd(axis, indices, len) => {
                 layout::index_add(pool, &first.value, inner.axis(first, *axis)?, indices, *len)
             }
-            Op::Gather(axis) | Op::ScatterAdd(axis, _) => {
+            Op::Gather(axis) | Op::Ordered(axis) | Op::ScatterAdd(axis, _) => {
                 let index = node(1);
                 let at = inner.axis(first, *axis)?;
                 if index.event().len() != shape.len() - offset {
@@ -177,7 +210,8 @@ impl<F: Real> Tape<F> {
                         .operand(first, format!("expected an index of the same event rank, got {}", index.event())));
                 }
                 let (has, along) = (first.event(), index.event());
-                let walked = if matches!(op, Op::Gather(_)) { has.with_size(*axis, along[*axis]) } else { has.clone() };
+                let added = matches!(op, Op::ScatterAdd(..));
+                let walked = if added { has.clone() } else { has.with_size(*axis, along[*axis]) };
                 let mut common = plates.clone();
                 merge(&mut common, &index.plates);
                 if Shape::broadcast(&walked, &along).is_none() {

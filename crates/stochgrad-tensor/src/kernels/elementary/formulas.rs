@@ -117,6 +117,12 @@ macro_rules! elementary {
             }
 
             #[inline(always)]
+            fn ln_normal<const FMA: bool>(self) -> Self {
+                let result = log::<FMA>(self, 0, 0.0);
+                if self < $real::INFINITY { result } else { self }
+            }
+
+            #[inline(always)]
             fn ln_1p_fast<const FMA: bool>(self) -> Self {
                 let u = 1.0 + self;
                 let lost = if self < 1.0 { self - (u - 1.0) } else { 1.0 - (u - self) };

@@ -35,6 +35,9 @@ pub trait Elementary: Copy {
     fn multiply_add<const FMA: bool>(self, factor: Self, addend: Self) -> Self;
     fn exp_fast<const FMA: bool>(self) -> Self;
     fn ln_fast<const FMA: bool>(self) -> Self;
+    /// The logarithm of a positive normal number, with the bits of [`ln_fast`](Self::ln_fast). NaN and ∞ stay as they
+    /// are.
+    fn ln_normal<const FMA: bool>(self) -> Self;
     fn ln_1p_fast<const FMA: bool>(self) -> Self;
     fn exp_m1_fast<const FMA: bool>(self) -> Self;
     fn tanh_fast<const FMA: bool>(self) -> Self;

@@ -54,6 +54,32 @@ fn worst_single(kernel: Kernel, op: Map, exact: fn(f64) -> f64, bits: impl Itera
 }
 
 #[test]
+fn logarithms_have_the_same_bits_next_to_special_values() {
+    // A slice with a special value takes another path than one without.
+    let narrow: Vec<f32> = (1..2000).map(|i| f32::from_bits(0x0080_0000 + i * 0x000f_c0f1)).collect();
+    let wide: Vec<f64> = (1..2000).map(|i| f64::from_bits((1 << 52) + i * 0x000f_edca_9876_5432)).collect();
+    let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let mut plain = vec![0.0; wide.len()];
+    map_slice(Map::Ln, &wide, &mut plain);
+    for special in [1.0, 0.0, -1.0, 1e-310, f64::INFINITY, f64::NAN] {
+        let mut x = narrow.clone();
+        x.push(if special == 1e-310 { 1e-40 } else { special as f32 });
+        let mut y = vec![0.0; x.len()];
+        for kernel in [map_slice as Kernel, map_portable] {
+            kernel(Map::Ln, &x, &mut y);
+            for (&x, &y) in x.iter().zip(&y) {
+                let error = error_single(y, f64::from(x).ln());
+                assert!(error <= 1.0, "{x}: {y}, an error of {error} beside {special}");
+            }
+        }
+        let mixed = [&wide[..], &[special]].concat();
+        let mut y = vec![0.0; mixed.len()];
+        map_slice(Map::Ln, &mixed, &mut y);
+        assert_eq!(bits(&y[..wide.len()]), bits(&plain), "{special}");
+    }
+}
+
+#[test]
 fn single_precision_keeps_its_bounds_on_a_sample() {
     for (op, bound, _, exact) in cases() {
         for kernel in [map_slice as Kernel, map_portable] {

@@ -6,7 +6,7 @@ use crate::kernels::fold::BLOCK;
 use crate::kernels::fused::access::Access;
 use crate::kernels::fused::step::{RowReduction, Step};
 use crate::kernels::fused::view::View;
-use crate::kernels::zip::Zip;
+use crate::kernels::map::Map;
 use crate::parallel::{ARITHMETIC, TRANSCENDENTAL};
 use crate::real::Real;
 use crate::storage::shape::Shape;
@@ -23,6 +23,8 @@ pub struct Chain<F> {
     pub(super) steps: Vec<Step<F>>,
     pub(super) reductions: Vec<RowReduction<F>>,
     pub(super) registers: usize,
+    /// Whether a step is a mask that is 0 in most blocks.
+    pub(super) masks: bool,
     pub(super) threshold: usize,
 }
 
@@ -64,14 +66,15 @@ impl<F: Real> Chain<F> {
         }
         let costly = steps.iter().any(|step| match step {
             Step::Map { op, .. } => op.is_transcendental(),
-            Step::Zip { op, .. } => *op == Zip::Pow,
+            Step::Zip { op, .. } => op.is_transcendental(),
             Step::Pair { .. } | Step::Select { .. } => false,
             Step::Noise { .. } => true,
         });
+        let masks = steps.iter().any(|step| matches!(step, Step::Map { op: Map::Outside(..), .. }));
         let pairs = steps.iter().filter(|step| matches!(step, Step::Pair { .. })).count();
         let weight = (steps.len() + pairs).clamp(1, 4);
         let threshold = if costly { TRANSCENDENTAL } else { ARITHMETIC } / weight;
-        Chain { len, row, block, inputs, steps, reductions, registers, threshold }
+        Chain { len, row, block, inputs, steps, reductions, registers, masks, threshold }
     }
 
     /// The number of passes over a block.

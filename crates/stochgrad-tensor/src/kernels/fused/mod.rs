@@ -5,6 +5,10 @@
 //! way. Each function is the same kernel as [`map`](crate::kernels::map::map), [`zip`](crate::kernels::zip::zip) or
 //! [`reduce`](crate::kernels::reduce::reduce), or a [`pair`](crate::kernels::pair) of them, so a chain gives the same
 //! bits as separate kernels.
+//!
+//! Masks of exceptional elements, such as those outside the support of a distribution, are 0 in almost all blocks. Such
+//! a block only reads the elements to find this out. Functions of the mask alone are then evaluated once for the block,
+//! and a choice by the mask leaves its value where it is.
 
 mod access;
 mod chain;

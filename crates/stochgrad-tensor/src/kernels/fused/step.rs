@@ -104,7 +104,7 @@ pub enum Step<F> {
         yes: Source<F>,
         /// The value where the condition is 0.
         no: Source<F>,
-        /// The result.
+        /// The result. It may replace one of the two values.
         to: Place,
     },
     /// Noise from one of the keys of the run: element `i` of the chain is element `start + i` of the key.

@@ -39,11 +39,18 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             #[inline(always)]
             |x| x.exp_fast::<FMA>(),
         ),
-        Map::Ln | Map::LnHeld => each(
+        // Zero, negative and subnormal numbers are rare, and take as long as the logarithm.
+        Map::Ln | Map::LnHeld if leaves_interval_body::<FMA, F>(x, F::MIN_POSITIVE.to_f64(), f64::INFINITY) => each(
             x,
             out,
             #[inline(always)]
             |x| x.ln_fast::<FMA>(),
+        ),
+        Map::Ln | Map::LnHeld => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| x.ln_normal::<FMA>(),
         ),
         Map::Log1p => each(
             x,
@@ -101,12 +108,18 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             #[inline(always)]
             |x| x.softplus_fast::<FMA>(),
         ),
+        // Beyond this value the 1 is lost in rounding, and for larger ones the square overflows.
+        Map::Log1pSquare if !leaves_interval_body::<FMA, F>(x, -1e9, 1e9) => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| (x * x).ln_1p_fast::<FMA>(),
+        ),
         Map::Log1pSquare => each(
             x,
             out,
             #[inline(always)]
             |x| {
-                // Beyond this value the 1 is lost in rounding, and for larger ones the square overflows.
                 let far = x.abs() > F::from_f64(1e9);
                 let square = if far { zero } else { x * x };
                 let (near, beyond) = (square.ln_1p_fast::<FMA>(), x.abs().ln_fast::<FMA>());
@@ -173,6 +186,30 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
     }
 }
 
+dispatch! {
+    /// Whether [`Map::Outside`] of some element is 1.
+    pub fn leaves_interval<F: Real>(x: &[F], low: f64, high: f64) -> bool = leaves_interval_body;
+}
+
+#[inline(always)]
+fn leaves_interval_body<const FMA: bool, F: Real>(x: &[F], low: f64, high: f64) -> bool {
+    // The extremes of each lane; NaN is passed over.
+    const LANES: usize = 64;
+    let (low, high) = (F::from_f64(low), F::from_f64(high));
+    let (mut least, mut most) = ([low; LANES], [high; LANES]);
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for x in whole {
+        for lane in 0..LANES {
+            least[lane] = if x[lane] < least[lane] { x[lane] } else { least[lane] };
+            most[lane] = if x[lane] > most[lane] { x[lane] } else { most[lane] };
+        }
+    }
+    let beyond = |below: &[F], above: &[F]| {
+        below.iter().fold(false, |any, &x| any | (x < low)) | above.iter().fold(false, |any, &x| any | (x > high))
+    };
+    beyond(&least, &most) | beyond(rest, rest)
+}
+
 #[inline(always)]
 fn between<F: Real>(x: &[F], out: &mut [F], low: f64, high: f64) {
     let (low, high) = (F::from_f64(low), F::from_f64(high));
@@ -224,7 +261,7 @@ fn each<F: Real>(x: &[F], out: &mut [F], f: impl Fn(F) -> F) {
 /// Overwrites the results for elements that are too far from 0 for the polynomial of a function, one by one.
 #[inline(always)]
 fn far<F: Real>(x: &[F], out: &mut [F], f: impl Fn(F) -> F) {
-    if x.iter().fold(false, |far, x| far | (x.abs() > F::FAR)) {
+    if leaves_interval_body::<false, F>(x, -F::FAR.to_f64(), F::FAR.to_f64()) {
         for (out, &x) in out.iter_mut().zip(x).filter(|(_, x)| x.abs() > F::FAR) {
             *out = f(x);
         }
@@ -245,6 +282,22 @@ mod tests {
             "{op:?} at {x}: {wide} in f64, {narrow} in f32"
         );
         wide
+    }
+
+    #[test]
+    fn an_element_outside_an_interval_is_seen_at_every_position() {
+        for len in [0, 1, 63, 64, 65, 200] {
+            let mut x: Vec<f64> = (0..len).map(|i| if i % 3 == 0 { f64::NAN } else { (i % 2) as f64 }).collect();
+            assert!(!leaves_interval(&x, 0.0, 1.0), "{len}");
+            for at in 0..len {
+                for beyond in [-1e-300, 1.0 + f64::EPSILON, f64::NEG_INFINITY, f64::INFINITY] {
+                    let inside = std::mem::replace(&mut x[at], beyond);
+                    assert!(leaves_interval(&x, 0.0, 1.0), "{beyond} at {at} of {len}");
+                    x[at] = inside;
+                }
+            }
+            assert!(!leaves_interval(&x, f64::NEG_INFINITY, f64::INFINITY));
+        }
     }
 
     #[test]

@@ -7,4 +7,4 @@ pub use function::{GUARD, Map};
 #[cfg(test)]
 pub(crate) use kernel::map_portable;
 pub(crate) use kernel::unguarded;
-pub use kernel::{map, map_slice};
+pub use kernel::{leaves_interval, map, map_slice};

@@ -3,8 +3,8 @@
 //! On x86-64 with AVX2 or AVX-512 the kernels are those of `private-gemm-x86`, which `faer` uses. They are among the
 //! fastest for matrices of the size of a layer, and do not allocate after the first product of a thread. Elsewhere the
 //! kernels are those of `matrixmultiply`, which detects the instructions of the machine itself. At the level
-//! [`Level::Plain`] the products are plain loops, with the same bits on every machine. Neither crate uses threads here: the product is split in this file, and each
-//! piece is computed by one thread.
+//! [`Level::Plain`] the products are plain loops, with the same bits on every machine. Neither crate uses threads here:
+//! the product is split in this file, and each piece is computed by one thread.
 
 use std::any::TypeId;
 
@@ -34,16 +34,33 @@ pub(super) fn write_at<F: Real>(product: &Product, threads: usize, at: Level, ou
     assert!(out.len() >= m * n);
     assert!(a.len() > (m - 1) * row_a + (k - 1) * column_a);
     assert!(b.len() > (k - 1) * row_b + (n - 1) * column_b);
-    let piece = Piece { product: *product, width: n, out: out.as_mut_ptr(), a: a.as_ptr(), b: b.as_ptr() };
+    let piece = Piece { product: *product, width: n, add: false, out: out.as_mut_ptr(), a: a.as_ptr(), b: b.as_ptr() };
     // SAFETY: the assertions ensure that every element that the strides reach is inside the three slices. `out` is
     // borrowed mutably, so it is not accessed elsewhere and overlaps neither operand. The machine supports the level.
     unsafe { piece.write(threads, at) }
+}
+
+/// Writes the product into rows of `out` that are `width` elements apart, on one thread. With `add`, it is added to the
+/// elements there.
+#[allow(unsafe_code)]
+pub(super) fn write_rows<F: Real>(product: &Product, width: usize, add: bool, out: &mut [F], a: &[F], b: &[F]) {
+    let [m, n, k] = product.dims;
+    let ([row_a, column_a], [row_b, column_b]) = (product.strides_a, product.strides_b);
+    assert!(m > 0 && n > 0 && k > 0 && n <= width);
+    assert!(out.len() >= (m - 1) * width + n);
+    assert!(a.len() > (m - 1) * row_a + (k - 1) * column_a);
+    assert!(b.len() > (k - 1) * row_b + (n - 1) * column_b);
+    let piece = Piece { product: *product, width, add, out: out.as_mut_ptr(), a: a.as_ptr(), b: b.as_ptr() };
+    // SAFETY: as in `write_at`; rows of the result do not overlap, since they are at least `n` elements apart.
+    unsafe { piece.write_alone(level()) }
 }
 
 /// Some rows and columns of a product. The rows of the result are `width` elements apart.
 struct Piece<F> {
     product: Product,
     width: usize,
+    /// Whether the product is added to the elements of the result.
+    add: bool,
     out: *mut F,
     a: *const F,
     b: *const F,
@@ -61,7 +78,7 @@ impl<F: Real> Piece<F> {
     /// # Safety
     /// The row or column must exist.
     unsafe fn split(self, axis: usize, at: usize) -> [Self; 2] {
-        let Piece { product, width, out, a, b } = self;
+        let Piece { product, width, add, out, a, b } = self;
         let (mut first, mut second) = (product, product);
         first.dims[axis] = at;
         second.dims[axis] -= at;
@@ -72,7 +89,10 @@ impl<F: Real> Piece<F> {
                 _ => (out.add(at), a, b.add(at * product.strides_b[1])),
             }
         };
-        [Piece { product: first, width, out, a, b }, Piece { product: second, width, out: out_far, a: a_far, b: b_far }]
+        [
+            Piece { product: first, width, add, out, a, b },
+            Piece { product: second, width, add, out: out_far, a: a_far, b: b_far },
+        ]
     }
 
     /// # Safety
@@ -142,7 +162,7 @@ impl<F: Real> Piece<F> {
                 null(),
                 null(),
                 DstKind::Full,
-                Accum::Replace,
+                if self.add { Accum::Add } else { Accum::Replace },
                 self.a.cast(),
                 row_a as isize,
                 column_a as isize,
@@ -181,7 +201,8 @@ impl<F: Real> Piece<F> {
                 }
                 for (j, &sum) in sums[..width].iter().enumerate() {
                     // SAFETY: guaranteed by the caller.
-                    unsafe { *self.out.add(i * self.width + first + j) = sum };
+                    let out = unsafe { &mut *self.out.add(i * self.width + first + j) };
+                    *out = if self.add { *out + sum } else { sum };
                 }
             }
         }
@@ -203,7 +224,7 @@ impl<F: Real> Piece<F> {
                     self.b.cast(),
                     row_b as isize,
                     column_b as isize,
-                    0.0,
+                    if self.add { 1.0 } else { 0.0 },
                     self.out.cast(),
                     self.width as isize,
                     1,

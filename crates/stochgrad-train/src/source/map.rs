@@ -1,0 +1,76 @@
+//! Transformations of minibatches.
+
+use stochgrad_nn::data::binarize;
+use stochgrad_nn::{Inputs, NnError};
+use stochgrad_tensor::random::Key;
+use stochgrad_tensor::{Real, Shape, Tensor};
+
+use super::{Epoch, MinibatchIter, Source};
+use crate::error::{TrainError, TrainResult};
+
+/// A source whose minibatches are transformed when they are read; see [`Source::map`].
+pub(super) struct Map<S, T> {
+    pub(super) source: S,
+    pub(super) name: String,
+    pub(super) transformation: T,
+}
+
+impl<F, S, T> Source<F> for Map<S, T>
+where
+    F: Real,
+    S: Source<F>,
+    T: Fn(Inputs<F>, Key) -> TrainResult<Inputs<F>>,
+{
+    fn size(&self) -> Option<usize> {
+        self.source.size()
+    }
+
+    fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>> {
+        let minibatches = self.source.minibatches(epoch)?.enumerate();
+        Ok(Box::new(minibatches.map(move |(index, inputs)| {
+            (self.transformation)(inputs?, epoch.key(&self.name, epoch.first.saturating_add(index)))
+        })))
+    }
+}
+
+/// The inputs with one of them replaced.
+pub(super) fn replace<F: Real>(
+    inputs: Inputs<F>,
+    name: &str,
+    change: impl FnOnce(&Tensor<F>) -> TrainResult<Tensor<F>>,
+) -> TrainResult<Inputs<F>> {
+    let Some(tensor) = inputs.get(name) else {
+        let known: Vec<&str> = inputs.names().collect();
+        return Err(TrainError::argument(
+            "`name` of a transformation of minibatches",
+            format!("one of the inputs {known:?}"),
+            format!("\"{name}\""),
+            "pass the name of an input of the source",
+        ));
+    };
+    let changed = change(tensor)?;
+    Ok(inputs.batch(name, changed))
+}
+
+/// Draws binary values, with the values of the input as probabilities.
+pub(super) fn binarized<F: Real>(inputs: Inputs<F>, name: &str, key: Key) -> TrainResult<Inputs<F>> {
+    replace(inputs, name, |intensities| Ok(binarize(intensities, key)))
+}
+
+/// 1 where the value is above the threshold.
+pub(super) fn thresholded<F: Real>(inputs: Inputs<F>, name: &str, threshold: f64) -> TrainResult<Inputs<F>> {
+    let threshold = F::from_f64(threshold);
+    let above = |value: F| if value > threshold { F::ONE } else { F::ZERO };
+    replace(inputs, name, |values| {
+        let source = values.as_slice();
+        Ok(Tensor::from_fn(values.shape().clone(), |i| above(source[i])))
+    })
+}
+
+/// The input with another shape of a member.
+pub(super) fn reshaped<F: Real>(inputs: Inputs<F>, name: &str, shape: &[usize]) -> TrainResult<Inputs<F>> {
+    replace(inputs, name, |values| {
+        let whole: Shape = values.shape().iter().take(1).chain(shape).copied().collect();
+        values.reshape(whole).map_err(|error| NnError::from(error).into())
+    })
+}

@@ -1,0 +1,196 @@
+//! Data, read minibatch by minibatch.
+//!
+//! | source | data |
+//! |---|---|
+//! | [`Tensors`] | named tensors in memory |
+//! | [`Images`](stochgrad_nn::data::Images) | the embedded digits, MNIST and other IDX files |
+//! | [`ImageFolder`] | folders of PNG files, one for each class; with the feature `images` |
+//! | [`CsvTable`] | files of comma-separated values |
+//! | [`Stream`] | an iterator of the user |
+//!
+//! A source of your own implements [`Source`].
+
+mod csv;
+mod epoch;
+#[cfg(feature = "images")]
+mod image_folder;
+mod images;
+mod map;
+mod stream;
+mod tensors;
+
+pub use self::csv::{CsvReader, CsvTable};
+pub use epoch::Epoch;
+#[cfg(feature = "images")]
+pub use image_folder::ImageFolder;
+pub use stream::Stream;
+pub use tensors::Tensors;
+
+use stochgrad_nn::Inputs;
+use stochgrad_tensor::random::Key;
+use stochgrad_tensor::{Real, Shape};
+
+use crate::error::TrainResult;
+
+/// The minibatches of an epoch, in order.
+pub type MinibatchIter<'a, F> = Box<dyn Iterator<Item = TrainResult<Inputs<F>>> + 'a>;
+
+/// Data that is read minibatch by minibatch. The minibatches of an epoch are a function of the fields of [`Epoch`], so
+/// that a run can resume at any of them.
+///
+/// ```
+/// use stochgrad_nn::data::Digits;
+/// use stochgrad_train::{Epoch, Source};
+///
+/// // The pixels are drawn anew in each epoch, with the intensities as probabilities.
+/// let (train, test) = Digits::embedded().split_at(1500)?;
+/// let train = Source::<f32>::binarize(train, "images").reshape("images", [8, 8, 1]);
+/// let minibatch = train.minibatches(Epoch::shuffled(0, 50, 7))?.next().unwrap()?;
+/// assert_eq!(minibatch.get("images").unwrap().shape()[..], [50, 8, 8, 1]);
+/// assert_eq!(train.size(), Some(1500));
+/// # Ok::<(), stochgrad_train::TrainError>(())
+/// ```
+pub trait Source<F: Real> {
+    /// The number of members of the data set, if it is known. Costs that all members share are divided by it.
+    fn size(&self) -> Option<usize>;
+
+    /// The minibatches of an epoch.
+    ///
+    /// # Errors
+    ///
+    /// If the data cannot be read, and for a batch size that does not fit it.
+    fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>>;
+
+    /// The same data with a transformation of each minibatch, when it is read. The key is that of the noise of the
+    /// minibatch, a function of the name, the seed, the epoch and the number of the minibatch.
+    ///
+    /// ```
+    /// use stochgrad_nn::Inputs;
+    /// use stochgrad_tensor::Tensor;
+    /// use stochgrad_train::source::Tensors;
+    /// use stochgrad_train::{Epoch, Source};
+    ///
+    /// let clean = Tensors::<f64>::new().with("x", [1.0, 2.0, 3.0])?;
+    /// let noisy = clean.map("jitter", |inputs, key| {
+    ///     let mut noise = vec![0.0; inputs.get("x").map_or(0, Tensor::len)];
+    ///     key.normal(0, &mut noise);
+    ///     Ok(inputs.batch("noise", Tensor::from(noise)))
+    /// });
+    /// let minibatch = noisy.minibatches(Epoch::in_order(3))?.next().unwrap()?;
+    /// assert!(minibatch.names().eq(["x", "noise"]));
+    /// # Ok::<(), stochgrad_train::TrainError>(())
+    /// ```
+    fn map<T>(self, name: impl Into<String>, transformation: T) -> impl Source<F>
+    where
+        Self: Sized,
+        T: Fn(Inputs<F>, Key) -> TrainResult<Inputs<F>>,
+    {
+        map::Map { source: self, name: name.into(), transformation }
+    }
+
+    /// The same data with binary values of an input, drawn for each minibatch with the values as probabilities
+    /// (dynamic binarisation); see [`binarize`](stochgrad_nn::data::binarize).
+    fn binarize(self, name: impl Into<String>) -> impl Source<F>
+    where
+        Self: Sized,
+    {
+        let name = name.into();
+        self.map(format!("binarized {name}"), move |inputs, key| map::binarized(inputs, &name, key))
+    }
+
+    /// The same data with 1 where the value of an input is above a threshold, and 0 elsewhere.
+    fn threshold(self, name: impl Into<String>, threshold: f64) -> impl Source<F>
+    where
+        Self: Sized,
+    {
+        let name = name.into();
+        self.map("", move |inputs, _| map::thresholded(inputs, &name, threshold))
+    }
+
+    /// The same data with another shape of each member of an input, such as `[28, 28, 1]` for images whose pixels are
+    /// one axis.
+    fn reshape(self, name: impl Into<String>, shape: impl Into<Shape>) -> impl Source<F>
+    where
+        Self: Sized,
+    {
+        let (name, shape) = (name.into(), shape.into());
+        self.map("", move |inputs, _| map::reshaped(inputs, &name, &shape))
+    }
+}
+
+impl<F: Real, S: Source<F> + ?Sized> Source<F> for &S {
+    fn size(&self) -> Option<usize> {
+        (**self).size()
+    }
+
+    fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>> {
+        (**self).minibatches(epoch)
+    }
+}
+
+impl<F: Real, S: Source<F> + ?Sized> Source<F> for Box<S> {
+    fn size(&self) -> Option<usize> {
+        (**self).size()
+    }
+
+    fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>> {
+        (**self).minibatches(epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stochgrad_nn::data::{Digits, binarize};
+    use stochgrad_tensor::Tensor;
+
+    use super::*;
+
+    fn images(source: impl Source<f32>, epoch: Epoch) -> Vec<Tensor<f32>> {
+        let minibatches = source.minibatches(epoch).unwrap();
+        minibatches.map(|inputs| inputs.unwrap().get("images").unwrap().clone()).collect()
+    }
+
+    #[test]
+    fn binary_pixels_are_a_function_of_seed_epoch_and_minibatch() {
+        let (digits, _) = Digits::embedded().split_at(100).unwrap();
+        let drawn = digits.clone().binarize("images");
+        let epoch = Epoch::shuffled(2, 30, 5);
+        let all = images(&drawn, epoch);
+        let intensities = images(&digits, epoch);
+        for (number, (drawn, intensities)) in all.iter().zip(&intensities).enumerate() {
+            assert_eq!(*drawn, binarize(intensities, epoch.key("binarized images", number)));
+        }
+        assert_eq!(images(&drawn, Epoch { first: 2, ..epoch }), all[2..]);
+        assert_ne!(images(&drawn, Epoch::shuffled(3, 30, 5)), all);
+        assert_eq!(drawn.size(), Some(100));
+    }
+
+    #[test]
+    fn thresholds_and_shapes_are_those_of_the_images() {
+        let (digits, _) = Digits::embedded().split_at(20).unwrap();
+        let expected = digits.thresholded::<f32>(0.5).unwrap();
+        let source = digits.threshold("images", 0.5).reshape("images", [8, 8, 1]);
+        let images = images(source, Epoch::in_order(20)).remove(0);
+        assert_eq!(images.shape()[..], [20, 8, 8, 1]);
+        assert_eq!(images.as_slice(), expected.as_slice());
+    }
+
+    #[test]
+    fn sources_are_passed_by_reference_and_in_a_box() {
+        let (digits, _) = Digits::embedded().split_at(20).unwrap();
+        let boxed: Box<dyn Source<f32>> = Box::new(digits.clone());
+        assert_eq!(images(&boxed, Epoch::in_order(7)), images(&digits, Epoch::in_order(7)));
+        assert_eq!(boxed.size(), (&digits as &dyn Source<f32>).size());
+    }
+
+    #[test]
+    fn an_unknown_input_is_an_error() {
+        let source = Digits::embedded().binarize("pixels");
+        let first: TrainResult<Inputs<f64>> = source.minibatches(Epoch::in_order(7)).unwrap().next().unwrap();
+        let error = first.unwrap_err().to_string();
+        assert!(error.contains("[\"images\", \"labels\"]") && error.contains("got \"pixels\""), "{error}");
+        let source = Digits::embedded().reshape("images", [8, 7]);
+        let first: TrainResult<Inputs<f64>> = source.minibatches(Epoch::in_order(7)).unwrap().next().unwrap();
+        assert!(first.is_err());
+    }
+}

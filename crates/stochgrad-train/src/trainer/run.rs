@@ -1,0 +1,386 @@
+//! One run of a trainer.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use stochgrad_graph::{GraphResult, Seed};
+use stochgrad_nn::{Inputs, Optimizer, Parameters, Step};
+use stochgrad_tensor::Real;
+
+use super::checkpoint::{self, Folder};
+use super::held_out::{HeldOut, Validation, of_data_set};
+use super::progress::Progress;
+use super::run_state::RunState;
+use super::settings::{Facts, Settings};
+#[cfg(feature = "signals")]
+use super::signals::Signals;
+use super::span::Span;
+use super::{Callback, Trainer};
+use crate::error::{TrainError, TrainResult};
+use crate::metrics::{Metrics, Values, total};
+use crate::observer::{Observer, RunStart, StepMetrics};
+use crate::output::{RunFolder, graph_svg};
+use crate::report::{Outcome, Report};
+use crate::source::{Epoch, Source};
+
+/// A run: what the trainer was given, and what has been reached.
+pub(super) struct Run<'r, 'm, F: Real> {
+    optimizer: Box<dyn Optimizer<F> + 'r>,
+    settings: Settings,
+    length: Span,
+    held_out: Option<HeldOut<'r, F>>,
+    observers: Vec<Box<dyn Observer + 'r>>,
+    on_step: Vec<Callback<'r, F>>,
+    on_epoch: Vec<Callback<'r, F>>,
+    parameters: &'r mut Parameters<F>,
+    data: &'r dyn Source<F>,
+    step: Step<'m, F>,
+    /// The settings that a checkpoint must have.
+    compared: BTreeMap<String, String>,
+    state: RunState<F>,
+    /// The costs of the last step.
+    costs: Values,
+    folder: Option<Folder>,
+    /// Whether the output folder has the picture of the graph.
+    is_drawn: bool,
+    /// The step of the last checkpoint.
+    saved: Option<u64>,
+}
+
+impl<'r, 'm, F: Real> Run<'r, 'm, F> {
+    pub(super) fn new(
+        trainer: Trainer<'r, F>,
+        length: Span,
+        parameters: &'r mut Parameters<F>,
+        data: &'r dyn Source<F>,
+        step: Step<'m, F>,
+    ) -> Self {
+        let Trainer { optimizer, settings, validation, observers, on_step, on_epoch } = trainer;
+        let compared = settings.to_compare(Facts {
+            precision: F::NAME,
+            optimizer: optimizer.settings(),
+            size: data.size(),
+            has_validation: validation.is_some(),
+            validation_size: validation.as_ref().and_then(Validation::size),
+        });
+        let held_out = validation.map(|validation| HeldOut {
+            validation,
+            chunk: settings.evaluation_batch.unwrap_or(settings.batch),
+            seed: settings.seed,
+            size: data.size(),
+        });
+        Run {
+            optimizer,
+            settings,
+            length,
+            held_out,
+            observers,
+            on_step,
+            on_epoch,
+            parameters,
+            data,
+            step,
+            compared,
+            state: RunState::default(),
+            costs: Values::new(),
+            folder: None,
+            is_drawn: false,
+            saved: None,
+        }
+    }
+
+    /// Makes the steps that are left.
+    pub(super) fn complete(mut self) -> TrainResult<Report> {
+        let started = Instant::now();
+        let resumed_at = self.start()?;
+        let outcome = self.go_on()?;
+        // Without a step, the state of the gradient methods is not known.
+        if self.state.step > 0 && self.saved != Some(self.state.step) {
+            self.save()?;
+        }
+        self.hand_over()?;
+        let report = Report {
+            outcome,
+            steps: self.state.step,
+            epochs: self.state.epoch,
+            resumed_at,
+            last: self.state.last.clone(),
+            best: self.state.best.take().map(|(best, _)| best),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        self.observers.iter_mut().try_for_each(|observer| observer.finish(&report))?;
+        Ok(report)
+    }
+
+    /// Loads the checkpoint, if there is one. Returns its step.
+    fn start(&mut self) -> TrainResult<Option<u64>> {
+        let mut resumed_at = None;
+        if let Some(path) = &self.settings.out {
+            let folder = Folder::open(path)?;
+            match folder.has_checkpoint() {
+                true if self.settings.restarts => folder.set_checkpoint_aside()?,
+                true => {
+                    let path = folder.checkpoint();
+                    let (parameters, optimizer) = (&mut *self.parameters, &mut *self.optimizer);
+                    self.state = checkpoint::load(
+                        &path,
+                        &self.compared,
+                        parameters,
+                        optimizer,
+                        &mut self.step,
+                        &mut self.observers,
+                    )?;
+                    resumed_at = Some(self.state.step);
+                }
+                false => {}
+            }
+            folder.save_settings(&self.settings_of_this_call())?;
+            if self.settings.reports_to_folder {
+                self.observers.insert(0, Box::new(RunFolder::new(path)));
+            }
+            self.folder = Some(folder);
+            self.saved = resumed_at;
+        }
+        #[cfg(feature = "progress")]
+        if !self.settings.is_quiet {
+            self.observers.insert(0, Box::new(crate::output::ProgressBar::new()));
+        }
+        let steps_per_epoch = self.data.size().map(|size| {
+            let batch = self.settings.batch.max(1);
+            (if self.settings.drops_last { size / batch } else { size.div_ceil(batch) }) as u64
+        });
+        let (steps, epochs) = match self.length {
+            Span::Steps(steps) => (Some(steps), None),
+            Span::Epochs(epochs) => (steps_per_epoch.map(|steps| steps.saturating_mul(epochs)), Some(epochs)),
+        };
+        let settings = self.settings_of_this_call();
+        let start = RunStart { resumed_at, steps, epochs, steps_per_epoch, settings: &settings };
+        self.observers.iter_mut().try_for_each(|observer| observer.start(&start))?;
+        Ok(resumed_at)
+    }
+
+    /// The settings of a checkpoint, and the length, which may differ when a run is resumed. The number of threads is
+    /// not a setting on which anything depends.
+    fn settings_of_this_call(&self) -> BTreeMap<String, String> {
+        let mut settings = self.compared.clone();
+        settings.insert("length".into(), self.length.to_string());
+        settings
+    }
+
+    /// Makes steps until the run ends.
+    fn go_on(&mut self) -> TrainResult<Outcome> {
+        #[cfg(feature = "signals")]
+        let signals = Signals::new(self.settings.handles_signals);
+        #[cfg(feature = "signals")]
+        let is_interrupted = || signals.have_arrived();
+        #[cfg(not(feature = "signals"))]
+        let is_interrupted = || false;
+
+        loop {
+            if let Some(outcome) = self.outcome() {
+                return Ok(outcome);
+            }
+            let data = self.data;
+            let mut minibatches = data.minibatches(self.epoch())?.peekable();
+            if minibatches.peek().is_none() {
+                return Err(TrainError::argument(
+                    "the training data",
+                    format!("a minibatch {} in epoch {}", self.state.position, self.state.epoch),
+                    "the end of the data",
+                    "check that it has members, and that it is the data with which the run began",
+                ));
+            }
+            while let Some(inputs) = minibatches.next() {
+                if is_interrupted() {
+                    return Ok(Outcome::Interrupted);
+                }
+                let inputs = of_data_set(inputs?, data.size());
+                self.make_step(&inputs)?;
+                let asked_to_stop = self.after_step(minibatches.peek().is_none())?;
+                if let Some(outcome) = self.outcome() {
+                    return Ok(outcome);
+                }
+                if asked_to_stop {
+                    return Ok(Outcome::Stopped);
+                }
+            }
+        }
+    }
+
+    /// The minibatches of this epoch that are left.
+    fn epoch(&self) -> Epoch {
+        Epoch {
+            number: self.state.epoch,
+            batch: self.settings.batch,
+            seed: self.settings.seed,
+            is_shuffled: self.settings.is_shuffled,
+            drops_last: self.settings.drops_last,
+            first: usize::try_from(self.state.position).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// How the run has ended, if it has. It depends on the state only, so that a run that has ended is not resumed.
+    fn outcome(&self) -> Option<Outcome> {
+        let RunState { step, epoch, stall, .. } = &self.state;
+        if self.length.is_complete(*step, *epoch) {
+            return Some(Outcome::Completed);
+        }
+        let stopping = self.settings.early_stopping?;
+        (stall.evaluations >= stopping.patience).then_some(Outcome::EarlyStopped)
+    }
+
+    /// Updates the parameters, and adds the costs to their means.
+    fn make_step(&mut self, inputs: &Inputs<F>) -> TrainResult<()> {
+        let seed = Seed { seed: self.settings.seed, step: self.state.step };
+        if let Some(variance) = self.settings.gradient_variance.as_ref().filter(|it| it.is_due(self.state.step)) {
+            let means = &mut self.state.variances;
+            let estimated = variance.estimate(&mut self.step, self.parameters, inputs, seed, means);
+            estimated.map_err(|error| self.located(error))?;
+        }
+        let costs = self.step.train(self.parameters, &mut *self.optimizer, inputs, seed).map(|gradients| {
+            self.costs.truncate(gradients.costs().len());
+            for (index, (name, cost)) in gradients.costs().iter().enumerate() {
+                match self.costs.get_mut(index) {
+                    Some((known, value)) if known == name => *value = cost.to_f64(),
+                    Some(other) => *other = (name.clone(), cost.to_f64()),
+                    None => self.costs.push((name.clone(), cost.to_f64())),
+                }
+            }
+            gradients.total().to_f64()
+        });
+        let total = self.in_step(costs)?;
+        self.draw(inputs, seed)?;
+        let members = inputs.members().unwrap_or(1);
+        self.costs.iter().for_each(|(name, cost)| self.state.training.add(name, *cost, members as f64));
+        let epoch = self.state.epoch;
+        self.state.step += 1;
+        self.state.position += 1;
+        let metrics = StepMetrics { step: self.state.step, epoch, members, costs: &self.costs, total };
+        self.observers.iter_mut().try_for_each(|observer| observer.step(&metrics))
+    }
+
+    /// Draws the graph of the model, after the first step of this call.
+    fn draw(&mut self, inputs: &Inputs<F>, seed: Seed) -> TrainResult<()> {
+        let Some(folder) = self.folder.as_ref().filter(|_| !self.is_drawn) else { return Ok(()) };
+        let svg = self.step.inspect(self.parameters, inputs, seed, |graph| graph_svg(&graph.to_petgraph()))?;
+        folder.save_graph(&svg)?;
+        self.is_drawn = true;
+        Ok(())
+    }
+
+    /// Measures, saves and calls back. Returns whether a callback stops the run.
+    fn after_step(&mut self, is_end_of_epoch: bool) -> TrainResult<bool> {
+        if is_end_of_epoch {
+            self.state.epoch += 1;
+            self.state.position = 0;
+        }
+        let (step, epoch) = (self.state.step, self.state.epoch);
+        let is_end = self.length.is_complete(step, epoch);
+        let evaluates =
+            self.held_out.is_some() && (is_end || self.settings.validate_every.ends(step, epoch, is_end_of_epoch));
+        if evaluates || is_end || self.settings.measure_every.ends(step, epoch, is_end_of_epoch) {
+            self.measure(evaluates)?;
+        }
+        let progress =
+            Progress { step, epoch, costs: &self.costs, metrics: &self.state.last, parameters: self.parameters };
+        let mut stops = false;
+        for callback in &mut self.on_step {
+            stops |= callback(&progress).is_break();
+        }
+        if is_end_of_epoch {
+            for callback in &mut self.on_epoch {
+                stops |= callback(&progress).is_break();
+            }
+        }
+        if self.settings.checkpoint_every.ends(step, epoch, is_end_of_epoch) {
+            self.save()?;
+        }
+        Ok(stops)
+    }
+
+    /// Takes the means of the costs since the last measurements, and evaluates the held-out data.
+    fn measure(&mut self, evaluates: bool) -> TrainResult<()> {
+        let (step, epoch) = (self.state.step, self.state.epoch);
+        self.state.last = Metrics {
+            step,
+            epoch,
+            training: self.state.training.values(),
+            validation: None,
+            variances: self.state.variances.values(),
+            learning_rate: self.optimizer.learning_rate(),
+        };
+        self.state.training.clear();
+        self.state.variances.clear();
+        if let Some(held_out) = self.held_out.as_mut().filter(|_| evaluates) {
+            let averaged = averaged(&*self.optimizer, self.parameters)?;
+            let evaluated = averaged.as_ref().unwrap_or(self.parameters);
+            let costs = held_out.costs(&mut self.step, evaluated, step).map_err(|error| self.located(error))?;
+            let value = monitored(&costs, self.settings.monitor.as_deref())?;
+            self.state.last.validation = Some(costs);
+            let minimum = self.settings.early_stopping.map_or(0.0, |stopping| stopping.minimum_improvement);
+            self.state.stall.observe(value, minimum);
+            self.state.observe(value, self.settings.keeps_best.then_some(evaluated));
+        }
+        self.observers.iter_mut().try_for_each(|observer| observer.metrics(&self.state.last))
+    }
+
+    /// Writes a checkpoint, if there is a folder.
+    fn save(&mut self) -> TrainResult<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        for (name, value) in self.parameters.iter() {
+            if let Some(position) = value.as_slice().iter().position(|x| !x.is_finite()) {
+                let (parameter, value) = (name.into(), value.as_slice()[position].to_f64());
+                return Err(TrainError::ParameterNotFinite { parameter, value, position, step: self.state.step });
+            }
+        }
+        self.observers.iter_mut().try_for_each(|observer| observer.checkpoint(self.state.step))?;
+        let (path, seed) = (folder.checkpoint(), self.settings.seed);
+        let (parameters, optimizer) = (&*self.parameters, &*self.optimizer);
+        let mut checkpoint = checkpoint::of_run(seed, &self.state, &self.compared, parameters, optimizer, &self.step)?;
+        self.observers.iter().try_for_each(|observer| observer.save(&mut checkpoint))?;
+        checkpoint.save(path)?;
+        self.saved = Some(self.state.step);
+        Ok(())
+    }
+
+    /// Gives the parameters the values with which a run ends, and saves them.
+    fn hand_over(&mut self) -> TrainResult<()> {
+        match &self.state.best {
+            Some((_, values)) if self.settings.keeps_best => {
+                values.iter().try_for_each(|(name, value)| self.parameters.set(name, value.clone()))?;
+            }
+            _ => {
+                if let Some(averaged) = averaged(&*self.optimizer, self.parameters)? {
+                    *self.parameters = averaged;
+                }
+            }
+        }
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.save_parameters(self.parameters))
+    }
+
+    fn in_step<T>(&self, result: GraphResult<T>) -> TrainResult<T> {
+        result.map_err(|error| self.located(error.into()))
+    }
+
+    /// The error of a step, with what is left of the run.
+    fn located(&self, error: TrainError) -> TrainError {
+        let TrainError::Graph(source) = error else { return error };
+        let checkpoint = self.folder.as_ref().filter(|_| self.saved.is_some()).map(Folder::checkpoint);
+        TrainError::Step { step: self.state.step, epoch: self.state.epoch, checkpoint, source }
+    }
+}
+
+/// The parameters that are evaluated, if they are averages.
+fn averaged<F: Real>(optimizer: &dyn Optimizer<F>, parameters: &Parameters<F>) -> TrainResult<Option<Parameters<F>>> {
+    Ok(optimizer.averages().map(|average| average.averaged(parameters)).transpose()?)
+}
+
+/// The monitored cost: the total, or the one of a name.
+fn monitored(costs: &[(String, f64)], name: Option<&str>) -> TrainResult<f64> {
+    let Some(name) = name else { return Ok(total(costs)) };
+    costs.iter().find(|(known, _)| known == name).map(|(_, cost)| *cost).ok_or_else(|| {
+        let known: Vec<&str> = costs.iter().map(|(name, _)| name.as_str()).collect();
+        let (expected, found) = (format!("one of the costs {}", known.join(", ")), name.to_owned());
+        TrainError::argument("`Trainer::monitor`", expected, found, "check the spelling")
+    })
+}

@@ -1,0 +1,71 @@
+//! Tests of the command line and of runs.
+
+use std::fs;
+use std::path::Path;
+
+use clap::{CommandFactory, Parser, ValueEnum};
+
+use crate::arguments::Arguments;
+use crate::method_name::{MethodName, name};
+use crate::run::run;
+
+const SMALL: &str = "--latent-size 3 --batch 300 --hidden 16 --lr 0.01";
+
+fn finish(out: &Path, flags: &str) -> Result<(), String> {
+    let words = ["discrete_vae", "--out", out.to_str().unwrap()].into_iter().chain(flags.split_whitespace());
+    let arguments = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
+    run(&arguments).map(|is_complete| assert!(is_complete)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_method_trains_both_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    for &method in MethodName::value_variants() {
+        let flags = format!("{SMALL} --epochs 1 --method {}", name(method));
+        finish(folder.path(), &format!("{flags} --latent bernoulli")).unwrap();
+        if let Err(error) = finish(folder.path(), &format!("{flags} --categories 3")) {
+            assert!(error.contains("expected a method that supports categorical variables"), "{flags}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_is_equal_to_an_uninterrupted_one() {
+    for method in ["leave-one-out", "rebar"] {
+        let (whole, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let flags = format!("{SMALL} --method {method} --epochs");
+        finish(whole.path(), &format!("{flags} 3")).unwrap();
+        finish(resumed.path(), &format!("{flags} 2")).unwrap();
+        let error = finish(resumed.path(), &format!("{flags} 3 --resume --seed 5")).unwrap_err();
+        assert!(error.contains("seed: expected 0, got 5"), "{error}");
+        let flags = format!("{flags} 3 --resume --threads 2 --compare {method},enumerate");
+        finish(resumed.path(), &flags).unwrap();
+        for file in ["metrics.csv", "parameters.safetensors", "curve.svg", "reconstructions.png", "prior_samples.png"] {
+            let read = |folder: &Path| fs::read(folder.join(file)).unwrap();
+            assert!(read(whole.path()) == read(resumed.path()), "{method}: {file}");
+        }
+        let variances = fs::read_to_string(resumed.path().join("variances.csv")).unwrap();
+        assert!(variances.ends_with("enumerate,1,0\n"), "{variances}");
+    }
+}
+
+#[test]
+fn unusable_values_are_refused_by_flag() {
+    Arguments::command().debug_assert();
+    let folder = tempfile::tempdir().unwrap();
+    for (flags, flag) in [
+        ("--latent bernoulli --categories 3", "--categories"),
+        ("--samples 99999999", "--samples"),
+        ("--method disarm --latent bernoulli --samples 3", "--samples"),
+        ("--method sum-and-sample --latent-size 2 --samples 2", "--samples"),
+        ("--compare disarm", "disarm"),
+        ("--method score-function --latent bernoulli --latent-size 513 --scheme sobol", "--method score-function"),
+        ("--method gumbel-softmax --final-temperature 2", "--final-temperature"),
+        ("--method reinmax --backward-temperature 1", "--backward-temperature"),
+        ("--data /nowhere/at/all", "--data"),
+        ("--resume", "--out"),
+    ] {
+        let error = finish(folder.path(), flags).unwrap_err();
+        assert!(error.contains(flag) && error.starts_with("error: "), "{flags}: {error}");
+    }
+}
