@@ -217,7 +217,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             .out(out.join(name))
             .quiet()
             .fit(&mut parameters, &train, |model| record(model, noise))?;
-
         let mut step = Step::new(|model: &Record<'_, '_, f64>| record(model, noise));
         let mut predictive = |test: &Tensors<f64>| -> Result<f64, Box<dyn Error>> {
             let mut likelihood = LogMeanExp::new(test.len());
@@ -246,5 +245,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", table.load_preset(presets::ASCII_MARKDOWN));
     std::fs::write(out.join("summary.json"), format!("{:#}\n", json!({ "results": results })))?;
     draw(&out.join("bands.svg"), &train, &bands[2..])?;
-    Ok(println!("pictures and metrics are in {}", out.display()))
+    println!("pictures and metrics are in {}", out.display());
+    Ok(())
 }
