@@ -11,8 +11,6 @@ mod data;
 mod method_name;
 mod model;
 mod run;
-#[cfg(test)]
-mod tests;
 
 use std::process::ExitCode;
 

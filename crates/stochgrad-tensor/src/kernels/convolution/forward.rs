@@ -25,8 +25,8 @@ use crate::storage::tensor::Tensor;
 /// use stochgrad_tensor::convolution::{Convolution, convolve};
 /// use stochgrad_tensor::{Pool, Tensor};
 ///
-/// let x = Tensor::from([[1.0, 2.0, 3.0, 4.0]]).with_shape([1, 4, 1].into());
-/// let w = Tensor::from([10.0, 1.0]).with_shape([1, 2, 1, 1].into());
+/// let x = Tensor::from([[1.0, 2.0, 3.0, 4.0]]).with_shape([1, 4, 1]);
+/// let w = Tensor::from([10.0, 1.0]).with_shape([1, 2, 1, 1]);
 /// let y = convolve(&Pool::new(), &Convolution::new(), &x, &w);
 /// assert_eq!(y.as_slice(), &[12.0, 23.0, 34.0]);
 /// ```

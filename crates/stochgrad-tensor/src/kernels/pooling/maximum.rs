@@ -20,7 +20,7 @@ use crate::storage::tensor::Tensor;
 /// use stochgrad_tensor::{Pool, Tensor};
 ///
 /// let (pool, pairs) = (Pool::new(), Pooling::new([1, 2]));
-/// let x = Tensor::from([[1.0, 2.0, 4.0, 3.0]]).with_shape([1, 4, 1].into());
+/// let x = Tensor::from([[1.0, 2.0, 4.0, 3.0]]).with_shape([1, 4, 1]);
 /// assert_eq!(max_pool(&pool, &pairs, &x).as_slice(), &[2.0, 4.0]);
 /// assert_eq!(max_pool_positions(&pool, &pairs, &x).as_slice(), &[1.0, 2.0]);
 /// ```

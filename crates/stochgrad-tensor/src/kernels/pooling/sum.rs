@@ -19,7 +19,7 @@ use crate::storage::tensor::Tensor;
 /// use stochgrad_tensor::pooling::{Pooling, sum_pool};
 /// use stochgrad_tensor::{Pool, Tensor};
 ///
-/// let x = Tensor::from([[1.0, 2.0, 3.0, 4.0]]).with_shape([1, 4, 1].into());
+/// let x = Tensor::from([[1.0, 2.0, 3.0, 4.0]]).with_shape([1, 4, 1]);
 /// assert_eq!(sum_pool(&Pool::new(), &Pooling::new([1, 2]), &x).as_slice(), &[3.0, 7.0]);
 /// ```
 pub fn sum_pool<F: Real>(pool: &Pool<F>, pooling: &Pooling<2>, x: &Tensor<F>) -> Tensor<F> {

@@ -1,4 +1,15 @@
-//! Tests of the command line and of runs.
+//! The command line and the runs of the example `discrete_vae`.
+
+#[path = "../discrete_vae/arguments.rs"]
+mod arguments;
+#[path = "../discrete_vae/data.rs"]
+mod data;
+#[path = "../discrete_vae/method_name.rs"]
+mod method_name;
+#[path = "../discrete_vae/model.rs"]
+mod model;
+#[path = "../discrete_vae/run.rs"]
+mod run;
 
 use std::fs;
 use std::path::Path;
