@@ -31,6 +31,7 @@
 //! | [`distributions`] | distributions and their capabilities |
 //! | [`nn`] | parameters, layers, optimisers, data sets and checkpoints |
 //! | `train` | training loops, data sources and evaluation; with the feature `train`, which is on by default |
+//! | [`triples`] | forward-mode derivatives of scalar programs whose control flow depends on samples |
 //! | [`check`] | the exact oracle, the statistical test and the gradient check |
 //! | [`tape`] | variables, plates, derivatives and compiled programs |
 //! | [`tensor`] | tensors, kernels and random numbers |
@@ -55,6 +56,8 @@ pub use stochgrad_tensor as tensor;
 #[cfg(feature = "train")]
 #[doc(inline)]
 pub use stochgrad_train as train;
+#[doc(inline)]
+pub use stochgrad_triples as triples;
 
 pub mod prelude;
 
@@ -71,6 +74,8 @@ mod book {
     mod testing {}
     #[doc = include_str!("../../../docs/training.md")]
     mod training {}
+    #[doc = include_str!("../../../docs/triples.md")]
+    mod triples {}
     #[doc = include_str!("../../../docs/mathematics.md")]
     mod mathematics {}
     #[doc = include_str!("../../../docs/glossary.md")]

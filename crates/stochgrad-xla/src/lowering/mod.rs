@@ -1,0 +1,1 @@
+//! Lowering of compiled graphs to StableHLO.
