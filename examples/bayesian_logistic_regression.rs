@@ -63,7 +63,7 @@ where
     let x = (record.input("features")? - record.buffer("means")?) / record.buffer("deviations")?;
     let diagnosis = Bernoulli::from_logits((x * weights.slice(0, 0..FEATURES)).sum() + weights.index(0, FEATURES));
     let log_likelihood = diagnosis.log_prob(record.input("malignant")?);
-    let divergence = posterior.kl_to(&Normal::new(record.constant(0.0), record.constant(1.0))).sum();
+    let divergence = posterior.kl_to(&Normal::new(record.constant(0.0), record.constant(1.0)));
     record.cost("likelihood", -log_likelihood)?;
     record.cost("divergence", divergence)?;
     record.output("log likelihood", log_likelihood)?;

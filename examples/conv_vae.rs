@@ -14,17 +14,15 @@ use stochgrad::estimators::Temperature;
 use stochgrad::graph::{DynMethod, GraphResult};
 use stochgrad::nn::data::{Digits, mnist};
 use stochgrad::nn::{
-    Activation, Adam, Conv2d, ConvTranspose2d, Initialization, Inputs, Mode, NnResult, Parameters, Sequential,
+    Activation, Adam, Conv2d, ConvKernel, ConvTranspose2d, Convolution, Inputs, Mode, NnResult, Parameters, Sequential,
 };
 use stochgrad::prelude::*;
-use stochgrad::tensor::convolution::Convolution;
 use stochgrad::train::evaluation::ImportanceWeighted;
 use stochgrad::train::output::{ImageGrid, add_results};
 use stochgrad::train::{Epoch, Source, Trainer};
 
 const CATEGORIES: usize = 32;
 const ACTIVATION: Activation = Activation::LeakyRelu(0.1);
-const UNIFORM: Initialization = Initialization::Uniform;
 /// The seed of the codes of pictures.
 const TEST: Seed = Seed { seed: 0x7e57, step: 0 };
 
@@ -91,21 +89,20 @@ struct ConvVae {
 impl ConvVae {
     /// The image is halved twice, so that each variable of the grid has 4 × 4 pixels.
     fn new(side: usize, method: CodeMethod, parameters: &mut Parameters<f32>, seed: Seed) -> NnResult<Self> {
-        let halved = Convolution::new().stride([2, 2]).padding([1, 1]);
-        let plain = Convolution::new();
+        let halved = ConvKernel::new([4, 4]).convolution(Convolution::new().stride([2, 2]).padding([1, 1]));
         let encoder = Sequential::builder(&mut *parameters, "encoder")
-            .layer(|at, name| Conv2d::new(at, name, [1, 32], [4, 4], halved, UNIFORM, seed))
+            .layer(|at, name| Conv2d::new(at, name, [1, 32], halved, seed))
             .then(ACTIVATION)
-            .layer(|at, name| Conv2d::new(at, name, [32, 64], [4, 4], halved, UNIFORM, seed))
+            .layer(|at, name| Conv2d::new(at, name, [32, 64], halved, seed))
             .then(ACTIVATION)
-            .layer(|at, name| Conv2d::new(at, name, [64, CATEGORIES], [1, 1], plain, UNIFORM, seed))
+            .layer(|at, name| Conv2d::new(at, name, [64, CATEGORIES], [1, 1], seed))
             .build()?;
         let decoder = Sequential::builder(parameters, "decoder")
-            .layer(|at, name| Conv2d::new(at, name, [CATEGORIES, 64], [1, 1], plain, UNIFORM, seed))
+            .layer(|at, name| Conv2d::new(at, name, [CATEGORIES, 64], [1, 1], seed))
             .then(ACTIVATION)
-            .layer(|at, name| ConvTranspose2d::new(at, name, [64, 32], [4, 4], halved, UNIFORM, seed))
+            .layer(|at, name| ConvTranspose2d::new(at, name, [64, 32], halved, seed))
             .then(ACTIVATION)
-            .layer(|at, name| ConvTranspose2d::new(at, name, [32, 1], [4, 4], halved, UNIFORM, seed))
+            .layer(|at, name| ConvTranspose2d::new(at, name, [32, 1], halved, seed))
             .build()?;
         Ok(Self { sides: [side, side / 4], method, encoder, decoder })
     }
@@ -203,7 +200,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let likelihood = ImportanceWeighted::new("log weight").chunks(chunks).run(&mut step, &parameters, &test)?;
     vae.save_pictures(&parameters, &test, &out)?;
 
-    let bound = stochgrad::train::total(report.last.validation.as_deref().unwrap_or_default());
+    let bound = report.validation_total().unwrap_or(f64::NAN);
     let results = [("−ELBO", bound), ("−ln p(x)", -likelihood.mean)];
     add_results(out.join("summary.json"), results)?;
     let mut table = Table::new();

@@ -228,7 +228,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let likelihood = ImportanceWeighted::new("log weight").chunks(chunks).run(&mut step, &parameters, &test)?;
         net.save_pictures(&parameters, &test, side, &out)?;
 
-        let bound = stochgrad::train::total(report.last.validation.as_deref().unwrap_or_default());
+        let bound = report.validation_total().unwrap_or(f64::NAN);
         let mut cells = vec![label.clone(), format!("{bound:.2}"), format!("{:.2}", -likelihood.mean)];
         cells.extend(report.last.variances.iter().map(|(_, variance)| format!("{variance:.2e}")));
         table.add_row(cells);

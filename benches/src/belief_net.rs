@@ -76,9 +76,8 @@ fn training(sizes: Sizes, batches: Vec<Tensor<f32>>, threads: usize) -> BenchRes
 
 /// The case of the group.
 pub fn cases() -> Vec<Case> {
-    vec![Case::new("j", "sbn 2 layers loo K=4", |threads| {
-        let mut training = training(TIMED, batches(8, TIMED.batch, TIMED.pixels), threads)?;
-        Ok(Box::new(move || training.step().map(drop)))
+    vec![Case::training("j", "sbn 2 layers loo K=4", |threads| {
+        training(TIMED, batches(8, TIMED.batch, TIMED.pixels), threads)
     })]
 }
 

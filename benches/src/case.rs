@@ -1,12 +1,18 @@
 //! One timed case: a model with a gradient method.
 
+use std::rc::Rc;
+
 use crate::BenchResult;
+use crate::training::Training;
 
 /// A step; each call of it is timed.
 pub type Step = Box<dyn FnMut() -> BenchResult<()>>;
 
 /// Sets up a step, with kernels on this number of threads.
 pub type Setup = Box<dyn Fn(usize) -> BenchResult<Step>>;
+
+/// Sets up a model in training, with kernels on this number of threads.
+pub type TrainingSetup = Rc<dyn Fn(usize) -> BenchResult<Training>>;
 
 /// A case: its names, which the timings of other systems share, and the function that sets it up.
 pub struct Case {
@@ -16,6 +22,8 @@ pub struct Case {
     pub method: String,
     /// Sets up the step.
     pub setup: Setup,
+    /// Sets up the model, if the step is one of training.
+    pub training: Option<TrainingSetup>,
 }
 
 impl Case {
@@ -25,7 +33,22 @@ impl Case {
         method: impl Into<String>,
         setup: impl Fn(usize) -> BenchResult<Step> + 'static,
     ) -> Self {
-        Self { group, method: method.into(), setup: Box::new(setup) }
+        Self { group, method: method.into(), setup: Box::new(setup), training: None }
+    }
+
+    /// A case whose step is one training step of a model.
+    pub fn training(
+        group: &'static str,
+        method: impl Into<String>,
+        setup: impl Fn(usize) -> BenchResult<Training> + 'static,
+    ) -> Self {
+        let setup: TrainingSetup = Rc::new(setup);
+        let training = Some(setup.clone());
+        let step = move |threads| -> BenchResult<Step> {
+            let mut training = setup(threads)?;
+            Ok(Box::new(move || training.step().map(drop)))
+        };
+        Self { training, ..Self::new(group, method, step) }
     }
 
     /// Whether the full name of the case, `group/method/stochgrad`, contains a text.

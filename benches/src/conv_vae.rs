@@ -93,10 +93,7 @@ fn training(method: DynMethod<f32, OneHotCategorical<Id>>, count: usize, threads
 /// The cases of the group.
 pub fn cases() -> Vec<Case> {
     let case = |name: &str, method: DynMethod<f32, OneHotCategorical<Id>>| {
-        Case::new("g", name, move |threads| {
-            let mut training = training(method.clone(), 8, threads)?;
-            Ok(Box::new(move || training.step().map(drop)))
-        })
+        Case::training("g", name, move |threads| training(method.clone(), 8, threads))
     };
     vec![
         case("conv gumbel-softmax K=1", Arc::new(GumbelSoftmax::new(2.0 / 3.0))),

@@ -22,6 +22,7 @@ pub mod measure_valued;
 pub mod processors;
 pub mod recurrent_sampler;
 pub mod small_graphs;
+pub mod stablehlo;
 pub mod straight_line;
 #[cfg(test)]
 mod testing;

@@ -195,10 +195,7 @@ fn rebar() -> Rebar {
 /// The cases of the three groups.
 pub fn cases() -> Vec<Case> {
     let case = |group, name: &str, sizes: Sizes, latent: Latent| {
-        Case::new(group, name, move |threads| {
-            let mut training = training(sizes, latent.clone(), threads)?;
-            Ok(Box::new(move || training.step().map(drop)))
-        })
+        Case::training(group, name, move |threads| training(sizes, latent.clone(), threads))
     };
     let bits = |name, method| case("a", name, NET_A, Latent::Bits { bits: 200, method });
     let one_hots = |name, method| case("b", name, NET_B, Latent::OneHots { variables: 20, categories: 10, method });

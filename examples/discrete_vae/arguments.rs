@@ -47,7 +47,7 @@ fn positive(text: &str) -> Result<f64, String> {
 /// codes per image and the same noise in every run.
 ///
 /// Latent gradient variance: the variance of the gradient of the mean −ELBO of one minibatch with respect to the logits
-/// of its codes, summed over all logits, from 100 gradients at the trained parameters that differ in their noise only.
+/// of its codes, averaged over all logits, from 100 gradients at the trained parameters that differ in their noise only.
 ///
 /// Pixels are 0 or 1. A pixel of an embedded digit is 1 if its grey level is above half of the range. A pixel of MNIST
 /// is drawn with its grey level as probability: at each step for training, once for the test.

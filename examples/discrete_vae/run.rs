@@ -7,9 +7,9 @@ use comfy_table::{Table, presets};
 use serde_json::json;
 use stochgrad::graph::Seed;
 use stochgrad::nn::{Adam, Inputs, Parameters, Record, Step, write_atomically};
-use stochgrad::train::evaluation::{mean_cost, node_gradient_variance};
+use stochgrad::train::evaluation::mean_cost;
 use stochgrad::train::output::{ImageGrid, TensorBoard, TotalsFile, save_curves};
-use stochgrad::train::{Epoch, Outcome, Source, TrainError, TrainResult, Trainer, total};
+use stochgrad::train::{Epoch, GradientVariance, Outcome, Source, TrainError, TrainResult, Trainer, total};
 
 use crate::arguments::{Arguments, Choice, Latent, refuse, usage};
 use crate::data::Data;
@@ -115,8 +115,8 @@ fn run_with<C: Code>(arguments: &Arguments, code: C, width: usize, latent: &str)
             step.run(&parameters, minibatch, Seed::new(seed ^ SETTLING_SEED).step(index))?;
             step.advance();
         }
-        let seeds = (0..100).map(|index| Seed::new(!seed).step(index));
-        node_gradient_variance(&step, &parameters, &minibatches[0], "z", seeds)
+        let measurement = GradientVariance::of::<&str>([]).at_nodes(["z"]).evaluations(100);
+        Ok(total(&measurement.measure(&mut step, &parameters, &minibatches[0], Seed::new(!seed))?))
     };
     let last = totals.history().rows().last().cloned().unwrap_or_default();
     let summary = json!({

@@ -89,7 +89,11 @@ fn program(estimator: Estimator) -> BenchResult<Program> {
     let sizes = [&[NET_A.pixels], NET_A.encoder, &[BITS], NET_A.decoder, &[NET_A.pixels]].concat();
     let layers = Mlp::new(&mut parameters, "layers", &sizes, Activation::Identity, Seed::new(0))?;
     let values = |name: &str| parameters.get(name).map(Tensor::to_vec).unwrap_or_default();
-    let layers: Vec<_> = layers.layers().iter().map(|layer| (values(layer.weight()), values(layer.bias()))).collect();
+    let layers: Vec<_> = layers
+        .layers()
+        .iter()
+        .map(|layer| (values(layer.weight()), values(layer.bias().unwrap_or_default())))
+        .collect();
     let layers = layers.try_into().map_err(|_| "expected five layers")?;
     Ok(Program::new(estimator, NET_A.batch, layers))
 }

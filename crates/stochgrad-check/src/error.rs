@@ -8,7 +8,7 @@ use stochgrad_tape::TapeError;
 pub type CheckResult<T> = Result<T, CheckError>;
 
 /// Why a check failed, or why it could not be made.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
     /// The function under test recorded an error.
@@ -227,3 +227,5 @@ pub enum CheckError {
         found: String,
     },
 }
+
+stochgrad_tensor::message_as_debug!(CheckError);

@@ -6,7 +6,7 @@ use stochgrad_tape::TapeError;
 pub type DistributionResult<T> = Result<T, DistributionError>;
 
 /// An error of a distribution or of a noise source.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DistributionError {
     /// A parameter outside its domain.
@@ -40,3 +40,5 @@ pub enum DistributionError {
     #[error(transparent)]
     Tape(#[from] TapeError),
 }
+
+stochgrad_tensor::message_as_debug!(DistributionError);

@@ -159,7 +159,7 @@ fn is_open(path: &Path) -> bool {
 
 /// Whether a plate has several independent members, as leave-one-out needs.
 fn has_others<F: Real>(tape: &Tape<F>, plate: Option<Plate>) -> bool {
-    plate.is_some_and(|plate| tape.plate_kind(plate).is_independent() && tape.plate_size(plate) >= 2)
+    plate.is_some_and(|plate| tape.plate_kind(plate).is_independent() && tape.whole_plate_size(plate) >= 2)
 }
 
 impl Method for Auto {

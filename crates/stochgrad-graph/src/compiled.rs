@@ -7,6 +7,7 @@ use crate::analysis::ledger::Ledger;
 use crate::error::{GraphError, GraphResult};
 use crate::gradients::Gradients;
 use crate::graph::Graph;
+use crate::graph::schedule::StepFunction;
 use crate::graph::state::State;
 use crate::listing::{GraphInput, GraphListing, GraphOutput};
 use crate::method::node_method::NodeMethod;
@@ -14,7 +15,7 @@ use crate::method::updates::{in_words, one_for_each_slot};
 use crate::program_inputs::ProgramInputs;
 use crate::surrogate::build;
 use crate::validation::Validation;
-use stochgrad_tape::{NoiseSeed, Program, TapeError, TapeResult, Var};
+use stochgrad_tape::{NoiseSeed, Program, Shards, Slot, TapeError, TapeResult, Var};
 use stochgrad_tensor::{Real, Tensor, instantiated};
 
 /// A graph with its gradients, ready to run again with other parameters, other data and other noise.
@@ -101,6 +102,7 @@ impl<F: Real> Graph<'_, F> {
         }
         let updates = one_for_each_slot(updates)?;
         outputs.extend(updates.iter().map(|update| update.value));
+        check_shared(&state, updates.iter().map(|update| (update.slot.name(), update.value)))?;
         outputs.extend(state.next_values.iter().map(|(_, value)| *value));
         let (inputs, leaves) = ProgramInputs::new(&state)?;
         let mut program = tape.compile(&leaves, &outputs).map_err(|error| state.unrepeatable(error))?;
@@ -118,6 +120,31 @@ impl<F: Real> Graph<'_, F> {
         let validation = Validation::new(&state.nodes);
         Ok(CompiledGraph { program, inputs, gradients, methods: self.methods(), validation, nothing })
     }
+}
+
+/// Checks that the results of a step are equal on all shards of a plate.
+///
+/// # Errors
+/// For a parameter, a slot or an input with a value for each member of a plate of which the graph holds a shard.
+fn check_shared<'a, 't, F: Real>(
+    state: &'a State<'t, F>,
+    slots: impl Iterator<Item = (&'a str, Var<'t, F>)>,
+) -> GraphResult<()> {
+    let parameters = state.parameters.iter().map(|parameter| (parameter.name.as_str(), parameter.var));
+    let inputs = state.next_values.iter().map(|(name, value)| (name.as_str(), *value));
+    for (name, value) in parameters.chain(slots).chain(inputs) {
+        let tape = value.tape();
+        if let Some(&plate) = value.plates().iter().find(|&&plate| tape.is_shard(plate)) {
+            return Err(GraphError::Compile {
+                problem: format!(
+                    "\"{name}\" has a value for each member of plate \"{}\", of which this graph holds a shard; a step \
+                     changes only what all members share, so do not shard this plate",
+                    tape.plate_name(plate)
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl<F: Real> State<'_, F> {
@@ -184,6 +211,60 @@ impl<F: Real> CompiledGraph<F> {
             self, seed.step, run,
         )?;
         Ok(&mut self.gradients)
+    }
+
+    /// Runs the compiled graphs of the shards that this rank holds, in their order, together with those of the other
+    /// ranks. Set the inputs of all of them before. The gradients and estimates are then those of all members, and are
+    /// equal in all graphs.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use stochgrad_graph::{CompiledGraph, Graph, GraphResult, Seed};
+    /// use stochgrad_tape::{Shards, SingleRank, Tape};
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// # fn main() -> GraphResult<()> {
+    /// let points = [1.0, 2.0, 4.0, 6.0, 7.0];
+    /// let mut shards = Shards::<f64>::new(2, Rc::new(SingleRank))?;
+    /// let record = |shard: usize| -> GraphResult<CompiledGraph<f64>> {
+    ///     let members = shards.members(shard, points.len());
+    ///     let tape = Tape::new();
+    ///     let graph = Graph::new(&tape, Seed::new(7));
+    ///     graph.shard("points", members.start, points.len())?;
+    ///     let x = graph.data("points", points[members].to_vec())?;
+    ///     graph.cost("loss", (x - graph.param("centre", 1.0)?).square())?;
+    ///     let mut compiled = graph.compile()?;
+    ///     compiled.set("points", &x.peek()?)?;
+    ///     compiled.set("centre", &Tensor::scalar(1.0))?;
+    ///     Ok(compiled)
+    /// };
+    /// let mut graphs = shards.own().map(record).collect::<GraphResult<Vec<_>>>()?;
+    /// let mut graphs: Vec<_> = graphs.iter_mut().collect();
+    /// CompiledGraph::run_shards(&mut graphs, &mut shards, Seed::new(7))?;
+    /// assert_eq!(graphs[0].gradients().get("centre")?.item()?, -6.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run), on all ranks if one of them fails, and those of
+    /// [`Shards::run`](stochgrad_tape::Shards::run).
+    #[track_caller]
+    pub fn run_shards(graphs: &mut [&mut Self], shards: &mut Shards<F>, seed: Seed) -> GraphResult<()> {
+        for graph in graphs.iter_mut() {
+            graph.inputs.set_schedules(&mut graph.program, seed.step)?;
+            instantiated!(F: fn(&mut CompiledGraph<F>) = CompiledGraph::return_buffers)(graph);
+        }
+        let noise = NoiseSeed { seed: seed.seed, step: seed.step };
+        let run = shards.run(graphs, |graph| &mut graph.program, noise);
+        for graph in graphs {
+            instantiated!(F: fn(&mut CompiledGraph<F>, u64, TapeResult<()>) -> GraphResult<()> = CompiledGraph::read)(
+                graph,
+                seed.step,
+                run.clone(),
+            )?;
+        }
+        Ok(())
     }
 
     /// Returns the buffers of the results to the program.
@@ -254,6 +335,18 @@ impl<F: Real> CompiledGraph<F> {
     /// [`Gradients::advance`]. Nothing changes if the last run failed, or if there was none.
     pub fn advance(&mut self) {
         self.gradients.apply_updates();
+    }
+
+    /// The slots of gradient methods whose next values a run computes, in the order of the outputs
+    /// [`GraphOutput::Slot`] of the [`listing`](Self::listing): for running the program elsewhere.
+    pub fn updated_slots(&self) -> impl Iterator<Item = &Slot> {
+        self.gradients.updates.iter().map(|(slot, _)| slot)
+    }
+
+    /// The functions of the step that give the values of the schedules, in the order of the inputs
+    /// [`GraphInput::Schedule`] of the [`listing`](Self::listing): for running the program elsewhere.
+    pub fn schedules(&self) -> Vec<StepFunction> {
+        self.inputs.schedule_functions()
     }
 
     /// All operations, with the names of inputs and outputs.

@@ -5,7 +5,7 @@ use crate::error::{GraphError, GraphResult};
 use crate::graph::Graph;
 use crate::program_inputs::ProgramInputs;
 use crate::validation::Validation;
-use stochgrad_tape::{NoiseSeed, Program, Var};
+use stochgrad_tape::{NoiseSeed, Program, Shards, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 /// Some values of a graph, ready to be computed again with other parameters, other data and other noise. Made by
@@ -80,6 +80,23 @@ impl<F: Real> CompiledForward<F> {
         self.inputs.set_schedules(&mut self.program, seed.step)?;
         let result = self.program.run(NoiseSeed { seed: seed.seed, step: seed.step });
         result.map_err(|error| GraphError::Step { step: seed.step, source: Box::new(self.validation.error(error)) })
+    }
+
+    /// Runs the compiled graphs of the shards that this rank holds, as
+    /// [`CompiledGraph::run_shards`](crate::CompiledGraph::run_shards) does. A value on the plate is that of the members
+    /// of the shard.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run), on all ranks if one of them fails, and those of
+    /// [`Shards::run`](stochgrad_tape::Shards::run).
+    #[track_caller]
+    pub fn run_shards(graphs: &mut [&mut Self], shards: &mut Shards<F>, seed: Seed) -> GraphResult<()> {
+        for graph in graphs.iter_mut() {
+            graph.inputs.set_schedules(&mut graph.program, seed.step)?;
+        }
+        let run = shards.run(graphs, |graph| &mut graph.program, NoiseSeed { seed: seed.seed, step: seed.step });
+        let Some(first) = graphs.first() else { return Ok(run?) };
+        run.map_err(|error| GraphError::Step { step: seed.step, source: Box::new(first.validation.error(error)) })
     }
 
     /// Sets whether the parameters of distributions are checked in each run; see

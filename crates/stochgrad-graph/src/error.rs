@@ -4,14 +4,16 @@ use std::error::Error;
 use std::panic::Location;
 use std::sync::Arc;
 use stochgrad_distributions::{DistributionError, Order};
-use stochgrad_tape::{Origin, TapeError};
+use stochgrad_tape::{CommunicationError, Origin, TapeError};
 use stochgrad_tensor::{Shape, TensorError};
 
 /// The result of a fallible operation on a graph.
 pub type GraphResult<T> = Result<T, GraphError>;
 
+stochgrad_tensor::message_as_debug!(GraphError);
+
 /// An error of a stochastic computation graph.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
     /// An error of the tape, such as operands that do not fit.
@@ -191,7 +193,15 @@ pub enum GraphError {
         /// Where it was recorded.
         at: &'static Location<'static>,
     },
-    /// An objective that cannot be recorded on the graph.
+    /// Factors that are not used, or an evidence that cannot be computed.
+    #[error("evidence: {problem} ({at})")]
+    Evidence {
+        /// What is wrong, and what to try.
+        problem: String,
+        /// Where it was recorded.
+        at: &'static Location<'static>,
+    },
+    /// An objective that cannot be recorded.
     #[error("objective \"{name}\": {problem} ({at})")]
     Objective {
         /// Its name, which is that of the cost.
@@ -269,8 +279,14 @@ pub enum GraphError {
     },
 }
 
+impl From<CommunicationError> for GraphError {
+    fn from(error: CommunicationError) -> Self {
+        GraphError::Tape(error.into())
+    }
+}
+
 /// Any error that the code of a model returns. Two of them are equal if they are the same one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ModelError(Arc<dyn Error + Send + Sync>);
 
 impl ModelError {
@@ -279,6 +295,8 @@ impl ModelError {
         &*self.0
     }
 }
+
+stochgrad_tensor::message_as_debug!(ModelError);
 
 impl std::fmt::Display for ModelError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -295,6 +313,16 @@ impl Error for ModelError {
 impl PartialEq for ModelError {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// An error of a function of distributions that a model calls outside of a node, such as a divergence.
+impl From<DistributionError> for GraphError {
+    fn from(error: DistributionError) -> Self {
+        match error {
+            DistributionError::Tape(error) => error.into(),
+            error => GraphError::model(error),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The inputs of a compiled graph: parameters, data, and schedules.
 
 use crate::error::{GraphError, GraphResult};
-use crate::graph::schedule::Schedule;
+use crate::graph::schedule::{Schedule, StepFunction};
 use crate::graph::state::State;
 use stochgrad_tape::{Program, Var};
 use stochgrad_tensor::{Real, Tensor};
@@ -49,6 +49,12 @@ impl<F: Real> ProgramInputs<F> {
     /// The names of the schedules.
     pub(crate) fn schedules(&self) -> impl Iterator<Item = &str> {
         self.schedules.iter().map(|(schedule, _)| schedule.name.as_str())
+    }
+
+    /// The functions of the schedules.
+    pub(crate) fn schedule_functions(&self) -> Vec<StepFunction> {
+        let function = |schedule: Schedule| -> StepFunction { Box::new(move |step| schedule.value(step)) };
+        self.schedules.iter().map(|(schedule, _)| function(schedule.clone())).collect()
     }
 
     /// Sets the value of an input for the next run.

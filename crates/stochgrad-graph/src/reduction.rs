@@ -35,15 +35,11 @@ pub enum Reduction {
 /// The plates over which a scalar on the given plates is reduced.
 pub(crate) fn reduced_plates<F: Real>(tape: &Tape<F>, plates: &[Plate]) -> PlateSet {
     let mut reduced = PlateSet::from(plates);
-    loop {
-        let before = reduced.len();
-        for plate in reduced.clone() {
-            reduced.merge(&weight_plates(tape, plate));
-        }
-        if reduced.len() == before {
-            return reduced;
-        }
+    let mut open = plates.to_vec();
+    while let Some(plate) = open.pop() {
+        open.extend(weight_plates(tape, plate).iter().filter(|plate| reduced.insert(**plate)));
     }
+    reduced
 }
 
 /// The other plates that the weights of a plate carry.

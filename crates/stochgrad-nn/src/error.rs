@@ -15,7 +15,7 @@ pub type NnResult<T> = Result<T, NnError>;
 /// An error of a parameter, an optimiser, a data set or a checkpoint.
 ///
 /// Messages say what was expected, what was found instead, where, and what to try.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum NnError {
     /// The operating system refused a file operation.
@@ -174,6 +174,8 @@ pub enum NnError {
     #[error(transparent)]
     Tensor(#[from] TensorError),
 }
+
+stochgrad_tensor::message_as_debug!(NnError);
 
 impl NnError {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, hint: &'static str, source: io::Error) -> Self {

@@ -1,5 +1,8 @@
 //! The inputs of a step.
 
+use std::sync::Arc;
+
+use smallvec::SmallVec;
 use stochgrad_tape::IntoTensor;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
@@ -19,23 +22,25 @@ const BATCH: &str = "batch";
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inputs<F: Real> {
-    entries: Vec<Input<F>>,
+    entries: SmallVec<[Input<F>; 4]>,
     /// The number of members of the data set of which the minibatch is a part.
     data_set_size: Option<usize>,
+    /// The position of the first member in the minibatch, and the number of all of its members, if these are a part.
+    part: Option<(usize, usize)>,
 }
 
-/// One input.
+/// One input. Names are shared by clones, so that a source of data allocates nothing for a minibatch.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Input<F: Real> {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// The plate of its leading axis.
-    pub(crate) plate: Option<String>,
+    pub(crate) plate: Option<Arc<str>>,
     pub(crate) tensor: Tensor<F>,
 }
 
 impl<F: Real> Default for Inputs<F> {
     fn default() -> Self {
-        Self { entries: Vec::new(), data_set_size: None }
+        Self { entries: SmallVec::new(), data_set_size: None, part: None }
     }
 }
 
@@ -53,12 +58,13 @@ impl<F: Real> Inputs<F> {
 
     /// Adds data whose leading axis is a plate with a name of its own, as for [`batch`](Self::batch).
     pub fn along(self, plate: impl Into<String>, name: impl Into<String>, value: impl IntoTensor<F>) -> Self {
-        self.with(Input { name: name.into(), plate: Some(plate.into()), tensor: value.into_tensor() })
+        let (name, plate) = (name.into().into(), plate.into().into());
+        self.with(Input { name, plate: Some(plate), tensor: value.into_tensor() })
     }
 
     /// Adds a value without plates. An input of the same name is replaced.
     pub fn value(self, name: impl Into<String>, value: impl IntoTensor<F>) -> Self {
-        self.with(Input { name: name.into(), plate: None, tensor: value.into_tensor() })
+        self.with(Input { name: name.into().into(), plate: None, tensor: value.into_tensor() })
     }
 
     /// Sets the number of members of the data set of which the minibatch is a part.
@@ -66,6 +72,19 @@ impl<F: Real> Inputs<F> {
     /// [`Record::data_set_size`](crate::Record::data_set_size) returns it.
     pub fn of_data_set(self, size: usize) -> Self {
         Self { data_set_size: Some(size), ..self }
+    }
+
+    /// States that these are the members from position `first` on of a minibatch of `members` members, for a rank that
+    /// reads only the members that it needs. [`Step::own_members`](crate::Step::own_members) says which they are.
+    ///
+    /// ```
+    /// use stochgrad_nn::Inputs;
+    ///
+    /// let inputs = Inputs::<f32>::new().batch("labels", [3.0, 1.0]).part_of_batch(4, 6);
+    /// assert_eq!((inputs.members(), inputs.batch_members()), (Some(2), Some(6)));
+    /// ```
+    pub fn part_of_batch(self, first: usize, members: usize) -> Self {
+        Self { part: Some((first, members)), ..self }
     }
 
     fn with(mut self, input: Input<F>) -> Self {
@@ -81,9 +100,15 @@ impl<F: Real> Inputs<F> {
         self.find(name).map(|input| &input.tensor)
     }
 
+    /// The value of an input, to be changed. A source of data that keeps the inputs of a minibatch whose step has ended
+    /// writes the next one into their memory.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Tensor<F>> {
+        self.entries.iter_mut().find(|input| *input.name == *name).map(|input| &mut input.tensor)
+    }
+
     /// The names, in the order in which they were added.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.entries.iter().map(|input| input.name.as_str())
+        self.entries.iter().map(|input| &*input.name)
     }
 
     /// The plate of the members of the minibatch: `batch` if an input lies on it, and otherwise that of the first input
@@ -104,6 +129,29 @@ impl<F: Real> Inputs<F> {
         self.minibatch().and_then(|input| input.tensor.shape().first().copied())
     }
 
+    /// The number of members of the whole minibatch, of which these inputs may be a [part](Self::part_of_batch).
+    pub fn batch_members(&self) -> Option<usize> {
+        self.part.map(|(_, members)| members).or_else(|| self.members())
+    }
+
+    pub(crate) fn part(&self) -> Option<(usize, usize)> {
+        self.part
+    }
+
+    /// The plate of which these are a part, the position of the first member, and the number of all members.
+    pub(crate) fn shard(&self) -> Option<(&str, usize, usize)> {
+        let (first, members) = self.part?;
+        Some((self.members_plate()?, first, members))
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Input<F>> {
+        self.entries.iter()
+    }
+
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Input<F>> {
+        self.entries.iter_mut()
+    }
+
     /// The first input that lies on the plate of the members.
     fn minibatch(&self) -> Option<&Input<F>> {
         let on_batch = self.entries.iter().find(|input| input.plate.as_deref() == Some(BATCH));
@@ -111,7 +159,7 @@ impl<F: Real> Inputs<F> {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Input<F>> {
-        self.entries.iter().find(|input| input.name == name)
+        self.entries.iter().find(|input| *input.name == *name)
     }
 
     pub(crate) fn data_set_size(&self) -> Option<usize> {
@@ -121,7 +169,7 @@ impl<F: Real> Inputs<F> {
     pub(crate) fn signature(&self) -> Signature {
         let entries = self.entries.iter();
         let inputs = entries.map(|input| (input.name.clone(), input.plate.clone(), input.tensor.shape().clone()));
-        Signature { inputs: inputs.collect(), data_set_size: self.data_set_size }
+        Signature { inputs: inputs.collect(), data_set_size: self.data_set_size, part: self.part }
     }
 }
 
@@ -129,15 +177,18 @@ impl<F: Real> Inputs<F> {
 #[derive(Debug)]
 pub(crate) struct Signature {
     /// Names, plates and shapes.
-    inputs: Vec<(String, Option<String>, Shape)>,
+    inputs: Vec<(Arc<str>, Option<Arc<str>>, Shape)>,
     data_set_size: Option<usize>,
+    part: Option<(usize, usize)>,
 }
 
 impl Signature {
-    /// Whether some inputs have these names, plates and shapes, in this order, and are of a data set of this size.
+    /// Whether some inputs have these names, plates and shapes, in this order, are of a data set of this size, and are this
+    /// part of a minibatch.
     pub(crate) fn fits<F: Real>(&self, inputs: &Inputs<F>) -> bool {
         self.inputs.len() == inputs.entries.len()
             && self.data_set_size == inputs.data_set_size
+            && self.part == inputs.part
             && self.inputs.iter().zip(&inputs.entries).all(|((name, plate, shape), input)| {
                 *name == input.name && *plate == input.plate && shape == input.tensor.shape()
             })

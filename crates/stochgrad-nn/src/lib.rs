@@ -38,8 +38,8 @@ pub use error::{NnError, NnResult};
 pub use initialization::Initialization;
 pub use inputs::Inputs;
 pub use layers::{
-    Activation, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout, Embedding,
-    Flatten, GroupNorm, Gru, GruCell, Layer, LayerNorm, Linear, Lstm, LstmCell, MaxPool1d, MaxPool2d, Mlp,
+    Activation, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvKernel, ConvTranspose1d, ConvTranspose2d, Dropout,
+    Embedding, Flatten, GroupNorm, Gru, GruCell, Layer, LayerNorm, Linear, Lstm, LstmCell, MaxPool1d, MaxPool2d, Mlp,
     MultiHeadAttention, Residual, Sequential,
 };
 pub use mode::Mode;
@@ -49,4 +49,6 @@ pub use optimizers::{
 pub use parameters::{NamePattern, Parameters, Scope};
 pub use record::Record;
 pub use step::{Costs, Outputs, Step};
+pub use stochgrad_tensor::convolution::Convolution;
+pub use stochgrad_tensor::pooling::Pooling;
 pub use training_state::TrainingState;

@@ -219,8 +219,29 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
         })
     }
 
-    /// A value of the host that is a function of the step; see [`Graph::schedule`]. A host value that changes in
-    /// another way is an [input](Self::input) of the step.
+    /// A value that is a function of the step of a training run: a weight of a cost that rises, for example. In an
+    /// evaluation and in a prediction, it is `final_value`.
+    ///
+    /// Costs that are evaluated in different epochs are therefore comparable, so that early stopping does not prefer the
+    /// parameters at which a weight was still small, and the noise of an evaluation does not decide on its weights. Let
+    /// the final value be the one that the schedule reaches, if there is one: 1 for the weight of a divergence.
+    ///
+    /// [`Graph::schedule`] follows the step of the seed in every mode. A value of the host that changes in another way is
+    /// an [input](Self::input) of the step.
+    ///
+    /// ```
+    /// use stochgrad_graph::Seed;
+    /// use stochgrad_nn::{Inputs, Parameters, Record, Step};
+    ///
+    /// let mut step = Step::new(|record: &Record<'_, '_, f64>| {
+    ///     let weight = record.schedule("weight", 1.0, |step| ((step + 1) as f64 / 4.0).min(1.0))?;
+    ///     record.cost("divergence", record.constant(3.0) * weight)
+    /// });
+    /// let (parameters, inputs) = (Parameters::new(), Inputs::new());
+    /// assert_eq!(step.run(&parameters, &inputs, Seed::new(7).step(1))?.total(), 1.5);
+    /// assert_eq!(step.evaluate(&parameters, &inputs, Seed::new(7).step(1))?.total(), 3.0);
+    /// # Ok::<(), stochgrad_graph::GraphError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -229,9 +250,13 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
     pub fn schedule(
         &self,
         name: &str,
+        final_value: f64,
         function: impl Fn(u64) -> f64 + Send + Sync + 'static,
     ) -> GraphResult<Var<'t, F>> {
-        self.graph.schedule(name, function)
+        match self.mode {
+            Mode::Train => self.graph.schedule(name, function),
+            Mode::Evaluate | Mode::Predict => self.graph.schedule(name, move |_| final_value),
+        }
     }
 
     /// A constant, which must be the same at every step.
@@ -368,6 +393,24 @@ impl<'a, 't, F: Real> Record<'a, 't, F> {
     #[track_caller]
     pub fn output(&self, name: &str, value: Var<'t, F>) -> GraphResult<()> {
         self.graph.output(name, value)
+    }
+
+    /// A factor of the joint probability of the enumerated nodes; see [`Graph::factor`].
+    ///
+    /// # Errors
+    /// As [`Graph::factor`].
+    #[track_caller]
+    pub fn factor(&self, name: &str, log_weight: Var<'t, F>) -> GraphResult<()> {
+        self.graph.factor(name, log_weight)
+    }
+
+    /// The logarithm of the evidence of the enumerated nodes; see [`Graph::log_evidence`].
+    ///
+    /// # Errors
+    /// As [`Graph::log_evidence`].
+    #[track_caller]
+    pub fn log_evidence(&self) -> GraphResult<Var<'t, F>> {
+        self.graph.log_evidence()
     }
 
     /// The graph.

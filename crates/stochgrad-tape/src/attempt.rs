@@ -49,6 +49,9 @@ impl<'a, F: Real> Attempt<'a, F> {
     /// The number of slots of noise that an attempt has for each element.
     pub const SLOTS: usize = random::ROW;
 
+    /// The largest number of attempts at an element.
+    pub const MOST: usize = MOST;
+
     /// The number of the attempt, from 0.
     pub fn number(&self) -> usize {
         self.number

@@ -117,6 +117,9 @@ impl<F: Real> Tape<F> {
         at: &'static Location<'static>,
     ) -> TapeResult<Vec<Tensor<F>>> {
         self.check_scalar(output, wrt, "backward", at)?;
+        if self.inner.borrow().has_shards {
+            return Err(Self::unknown_on_a_shard("backward", at));
+        }
         let base = self.len();
         self.inner.borrow_mut().scratch = Some(Scratch { base, free: Vec::new(), created: Vec::new() });
         let seed = self.filled(output.shape(), F::ONE);

@@ -1,5 +1,6 @@
 //! The errors of a tape.
 
+use crate::communicator::CommunicationError;
 use crate::origin::Origin;
 use std::panic::Location;
 use stochgrad_tensor::Shape;
@@ -8,7 +9,7 @@ use stochgrad_tensor::Shape;
 pub type TapeResult<T> = Result<T, TapeError>;
 
 /// An error of an operation, with the line of the user's source that called it.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TapeError {
     /// Two operands whose event shapes do not broadcast.
@@ -143,6 +144,9 @@ pub enum TapeError {
         /// The line that recorded the value.
         at: &'static Location<'static>,
     },
+    /// An error of the communication between the ranks that hold the shards of a plate.
+    #[error(transparent)]
+    Communication(#[from] CommunicationError),
     /// Any other error, from the tape or from code that records operations on it.
     #[error("{message} ({at})")]
     Other {
@@ -152,3 +156,5 @@ pub enum TapeError {
         at: &'static Location<'static>,
     },
 }
+
+stochgrad_tensor::message_as_debug!(TapeError);

@@ -8,7 +8,7 @@ use crate::error::TapeError;
 use crate::id::Inputs;
 use crate::noise_source::{NoiseScheme, NoiseSeed};
 use crate::op::Op;
-use crate::plate::{Plate, PlateKind, Plates};
+use crate::plate::{Extent, Plate, PlateKind, Plates};
 use crate::tape::Tape;
 use crate::var::Var;
 use smallvec::SmallVec;
@@ -49,26 +49,29 @@ impl NoiseLayout {
         let inner = tape.inner.borrow();
         let entries = plates.iter().map(|&plate| {
             let entry = &inner.plates[plate.index as usize];
-            (size(plate, entry.size), entry.kind, entry.offset)
+            match size(plate, entry.size) {
+                members if members == entry.size => entry.extent(),
+                members => Extent { size: members, whole: members, ..entry.extent() },
+            }
         });
         Self::of(entries, event)
     }
 
-    pub(crate) fn of(plates: impl Iterator<Item = (usize, PlateKind, u64)>, event: usize) -> Self {
-        let mut kinds: SmallVec<[PlateKind; 4]> = SmallVec::new();
+    pub(crate) fn of(plates: impl Iterator<Item = Extent>, event: usize) -> Self {
+        let mut kinds: SmallVec<[(PlateKind, usize); 4]> = SmallVec::new();
         let mut axes: SmallVec<[NoiseAxis; 4]> = SmallVec::new();
-        for (size, kind, offset) in plates {
-            kinds.push(kind);
+        for Extent { size, whole, kind, offset } in plates {
+            kinds.push((kind, whole));
             axes.push(NoiseAxis { size, stride: 0, offset: if kind.has_own_noise() { offset } else { 0 } });
         }
         let mut stride = event as u64;
         // Data plates vary slowest, wherever their axes are, so that no stride depends on the size of a shard.
         for data in [false, true] {
-            for (axis, kind) in axes.iter_mut().zip(&kinds).rev() {
+            for (axis, (kind, whole)) in axes.iter_mut().zip(&kinds).rev() {
                 if kind.has_own_noise() && (*kind == PlateKind::Data) == data {
                     axis.stride = stride;
                     // Addresses are numbers modulo 2^64.
-                    stride = stride.wrapping_mul(axis.size as u64);
+                    stride = stride.wrapping_mul(*whole as u64);
                 }
             }
         }
@@ -146,17 +149,17 @@ pub(crate) fn filled_by_scheme<F: Real>(
     [key, strata]: [&Key; 2],
     fill: Fill,
     scheme: SamplingScheme,
-    (plates, at): (impl Iterator<Item = (usize, PlateKind, u64)>, usize),
+    (plates, at): (impl Iterator<Item = Extent>, usize),
     event: &Shape,
 ) -> Tensor<F> {
-    let plates: SmallVec<[(usize, PlateKind, u64); 4]> = plates.collect();
-    let members = plates[at].0;
+    let plates: SmallVec<[Extent; 4]> = plates.collect();
+    let members = plates[at].size;
     let drawn = |key: &Key, fill: Fill, count: usize| {
         let resized = plates
             .iter()
             .enumerate()
-            .map(|(index, &(size, kind, offset))| (if index == at { count } else { size }, kind, offset));
-        let shape = resized.clone().map(|(size, ..)| size).chain(event.iter().copied()).collect();
+            .map(|(index, plate)| if index == at { Extent { size: count, whole: count, ..*plate } } else { *plate });
+        let shape = resized.clone().map(|plate| plate.size).chain(event.iter().copied()).collect();
         filled(pool, key, fill, &NoiseLayout::of(resized, event.numel()), shape)
     };
     let base = if fill == Fill::Normal && scheme.is_mirroring() { Fill::Normal } else { Fill::Folded };
@@ -165,8 +168,8 @@ pub(crate) fn filled_by_scheme<F: Real>(
         0 => None,
         count => Some(drawn(strata, Fill::Uniform, count)),
     };
-    let mut out = pool.take(plates.iter().map(|(size, ..)| *size).chain(event.iter().copied()).collect());
-    let entries = |plates: &[(usize, PlateKind, u64)]| plates.iter().map(|(size, ..)| size).product::<usize>();
+    let mut out = pool.take(plates.iter().map(|plate| plate.size).chain(event.iter().copied()).collect());
+    let entries = |plates: &[Extent]| plates.iter().map(|plate| plate.size).product::<usize>();
     let sizes = [entries(&plates[..at]), members, entries(&plates[at + 1..]) * event.numel()];
     let numbers = [base.as_slice(), choices.as_ref().map_or(&[][..], Tensor::as_slice)];
     sampling_scheme::arrange(scheme, fill, sizes, event.numel(), numbers, out.make_mut());
@@ -236,6 +239,12 @@ impl<F: Real> Tape<F> {
             return Some(format!(
                 "expected the noise of a sampling scheme to carry its plate \"{}\"",
                 self.plate_name(scheme.plate)
+            ));
+        }
+        if self.is_shard(scheme.plate) {
+            let name = self.plate_name(scheme.plate);
+            return Some(format!(
+                "the members of plate \"{name}\", of which the tape holds a shard, cannot be drawn jointly"
             ));
         }
         scheme.scheme.check(self.plate_size(scheme.plate), event.numel()).err()

@@ -20,6 +20,8 @@ pub struct Origin {
     pub zero_times_infinity: bool,
     /// Whether the value is a parameter, data or a constant, and not the result of an operation.
     pub given: bool,
+    /// What was expected of the operand, what it was, and what to try, if more is known than the operation.
+    pub explanation: Option<String>,
     /// The line of the user's source.
     pub at: &'static Location<'static>,
 }
@@ -34,7 +36,9 @@ impl fmt::Display for Origin {
             );
         }
         write!(f, "{value} first appears in {operation}, of event shape {shape}{plates} ({at})")?;
-        if self.zero_times_infinity {
+        if let Some(explanation) = &self.explanation {
+            write!(f, ": {explanation}")
+        } else if self.zero_times_infinity {
             f.write_str(
                 ", and 0 times an infinite number is NaN: keep the operand away from where the slope or the value is \
                  infinite; in a branch that is not taken, guard the operand inside the branch, as in `select(x > 0, \

@@ -7,6 +7,7 @@
 use crate::error::TapeResult;
 use crate::id::Id;
 use crate::node::Node;
+use crate::op::support::Support;
 use crate::op::{Op, PlateReduction};
 use crate::origin::{Origin, not_finite_in_words};
 use crate::tape::{Inner, Tape};
@@ -65,15 +66,19 @@ impl<F: Real> Inner<F> {
             match bad.or_else(|| operands.iter().find(|operand| !read(operand).is_finite())) {
                 Some(&(operand, position)) if !self.is_chosen_constant(node, operand) => (id, at) = (operand, position),
                 found => {
-                    let operation = match found {
+                    let (operation, explanation) = match found {
                         Some(_) => {
                             let reason = match &self.nodes[node.inputs[0].index()] {
                                 mask @ Node { op: Op::Custom(_), .. } => self.name_in_words(mask),
                                 _ => "outside the support".into(),
                             };
-                            format!("the result for values that are {reason}, at position {at}")
+                            let hint = "check these values, or choose a distribution that has them";
+                            (format!("the result for values that are {reason}, at position {at}"), Some(hint.into()))
                         }
-                        None => self.operation_in_words(node),
+                        None => match self.outside_of_support(node, at) {
+                            Some((operation, explanation)) => (operation.into(), Some(explanation)),
+                            None => (self.operation_in_words(node), None),
+                        },
                     };
                     return Some(Origin {
                         operation,
@@ -81,6 +86,7 @@ impl<F: Real> Inner<F> {
                         plates: self.words(&node.plates),
                         value: not_finite_in_words(node.value.as_slice()[at]),
                         zero_times_infinity,
+                        explanation,
                         given: matches!(node.op, Op::Leaf { .. } | Op::Slot(_)),
                         at: node.location,
                     });
@@ -98,11 +104,35 @@ impl<F: Real> Inner<F> {
         is_constant
             && match self.nodes[node.inputs[0].index()].op {
                 Op::Custom(_) => true,
-                Op::Zip(_) | Op::Map(Map::Outside(..)) => {
+                Op::Zip(_) | Op::Map(Map::Outside(..) | Map::Step) => {
                     operand.value.as_slice().iter().all(|&x| x == F::NEG_INFINITY)
                 }
                 _ => false,
             }
+    }
+
+    /// What a log-probability expected and what it got, if a value outside of its support is the reason that an element
+    /// is infinite.
+    fn outside_of_support(&self, node: &Node<F>, at: usize) -> Option<(&'static str, String)> {
+        // The logarithm of a probability comes last.
+        if let (Op::Map(Map::LnHeld), Some(probability)) = (&node.op, node.inputs.first()) {
+            let probability = &self.nodes[probability.index()];
+            return match probability.op {
+                Op::Zip(Zip::ChanceOfBit) => self.outside_of_support(probability, at),
+                _ => None,
+            };
+        }
+        let support = node.op.support().filter(|_| node.rule_of == Id::POISON)?;
+        let read = |input: usize| {
+            let operand = &self.nodes[node.inputs.get(input)?.index()];
+            let position = self.element(node, at, operand);
+            Some((operand.value.as_slice()[position].to_f64(), position))
+        };
+        let (found, position) = read(0)?;
+        let second = read(1).map_or(f64::NAN, |(value, _)| value);
+        let outside = !found.is_nan() && !(support.contains)(found, second);
+        let Support { name, expected, hint, .. } = support;
+        outside.then(|| (name, format!("expected {expected}, got {found} at position {position}; {hint}")))
     }
 
     fn name_in_words(&self, node: &Node<F>) -> String {
@@ -142,7 +172,7 @@ impl<F: Real> Inner<F> {
             Op::Map(_) | Op::Zip(_) | Op::Special(_) | Op::MagicBox | Op::Expand(..) => {
                 (0..node.inputs.len()).map(element).collect()
             }
-            Op::Sample(_) | Op::StraightThrough | Op::Detach(_) => vec![element(0)],
+            Op::Sample(_) | Op::StraightThrough | Op::Detach(_) | Op::AllReduce(_) => vec![element(0)],
             Op::Reshape(_) => vec![(node.inputs[0], at)],
             Op::Reduce(..) | Op::SumOut(..) | Op::PlateReduce(..) => {
                 let x = operand(0);

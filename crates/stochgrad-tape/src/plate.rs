@@ -70,8 +70,33 @@ pub(crate) struct PlateEntry {
     /// The plates that this one was created in, and all plates that those were created in.
     pub(crate) inside: Plates,
     pub(crate) weights: Weights,
-    /// The position of the first member among all members. It is not 0 for a shard of a batch.
+    /// The position of the first member among all members. It is not 0 for a later shard of a batch.
     pub(crate) offset: u64,
+    /// The number of all members, if the plate is a shard: if other tapes hold the other members.
+    pub(crate) whole: Option<usize>,
+}
+
+/// The members of a plate, as far as their noise is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// The number of members on this tape.
+    pub(crate) size: usize,
+    /// The number of all members.
+    pub(crate) whole: usize,
+    pub(crate) kind: PlateKind,
+    /// The position of the first member on this tape among all members.
+    pub(crate) offset: u64,
+}
+
+impl PlateEntry {
+    /// The number of all members, those of other shards included.
+    pub(crate) fn whole(&self) -> usize {
+        self.whole.unwrap_or(self.size)
+    }
+
+    pub(crate) fn extent(&self) -> Extent {
+        Extent { size: self.size, whole: self.whole(), kind: self.kind, offset: self.offset }
+    }
 }
 
 /// Adds the plates of a list to a sorted list.

@@ -77,6 +77,11 @@ impl PlateSet {
         PlateSet { plates: self.plates.iter().copied().filter(|&plate| keep(plate)).collect() }
     }
 
+    /// Whether the set contains a plate.
+    pub fn contains(&self, plate: &Plate) -> bool {
+        self.plates.binary_search(plate).is_ok()
+    }
+
     /// Whether the set contains all given plates.
     pub fn contains_all(&self, others: &[Plate]) -> bool {
         others.iter().all(|plate| self.contains(plate))

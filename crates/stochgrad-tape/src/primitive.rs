@@ -1,5 +1,6 @@
 //! Primitive operations defined by the user.
 
+use crate::description::Description;
 use crate::op::{Degree, Smoothness};
 use crate::var::Var;
 use stochgrad_tensor::{Pool, Real, Shape, Tensor};
@@ -124,6 +125,40 @@ pub trait Primitive<F: Real>: Send + Sync {
     /// for all values of the operands.
     fn degree(&self, operands: &[Degree]) -> Degree {
         Degree::of_function(operands)
+    }
+
+    /// Records what [`forward`](Self::forward) computes from `inputs`, and for which operands it or
+    /// [`holds`](Self::holds) returns an error, in operations of the tape of `inputs`: for back ends that run a program
+    /// without calling this code, such as a lowering to an accelerator. `None` means that only `forward` can compute it.
+    /// The derivatives of the recorded operations are not used.
+    ///
+    /// ```
+    /// use stochgrad_tape::{Description, Primitive, PrimitiveInputs, Tape, Var};
+    /// use stochgrad_tensor::{Real, Tensor};
+    ///
+    /// struct Cube;
+    /// impl<F: Real> Primitive<F> for Cube {
+    ///     fn name(&self) -> &str { "cube" }
+    ///     fn forward(&self, inputs: PrimitiveInputs<'_, F>) -> Result<Tensor<F>, String> {
+    ///         Ok(inputs.values[0].map(|x| x * x * x))
+    ///     }
+    ///     fn gradient<'t>(&self, x: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+    ///         vec![Some(adjoint * x[0].square() * 3.0)]
+    ///     }
+    ///     fn as_operations<'t>(&self, x: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+    ///         Some(Description::of(x[0] * x[0] * x[0]))
+    ///     }
+    /// }
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.parameter(2.0);
+    /// let recorded = Cube.as_operations(&[x]).expect("a description");
+    /// assert_eq!(recorded.value.item()?, 8.0);
+    /// # Ok::<(), stochgrad_tape::TapeError>(())
+    /// ```
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let _ = inputs;
+        None
     }
 
     /// Checks that [`smoothness`](Self::smoothness) is also true for these operands, if it depends on the values that

@@ -1,6 +1,7 @@
 //! Draws by samplers as operations: each element is computed from its parameters and from noise of its own.
 
 use crate::attempt::{Attempt, DrawKey, draw_elements};
+use crate::description::{RecordedAttempt, RecordedProposal};
 use crate::error::TapeError;
 use crate::id::Inputs;
 use crate::noise::NoiseLayout;
@@ -26,6 +27,37 @@ pub trait Sampler<F: Real>: Send + Sync {
     /// element must depend on its parameters, its noise and the number of the attempt only. Parameters outside the
     /// domain of the distribution must give NaN, accepted: an element that is rejected 2¹⁷ times is an error.
     fn attempt(&self, attempt: &mut Attempt<'_, F>);
+
+    /// Records what [`attempt`](Self::attempt) computes, in operations of the tape of the attempt: for back ends that
+    /// run a program without calling this code, such as a lowering to an accelerator. `None` means that only `attempt`
+    /// can compute it.
+    ///
+    /// ```
+    /// use stochgrad_tape::{Attempt, RecordedAttempt, RecordedProposal, Sampler};
+    /// use stochgrad_tensor::Real;
+    ///
+    /// /// Uniform values below a bound.
+    /// struct Below;
+    /// impl<F: Real> Sampler<F> for Below {
+    ///     fn name(&self) -> &str { "uniform values below a bound" }
+    ///     fn attempt(&self, attempt: &mut Attempt<'_, F>) {
+    ///         let mut uniform = [F::ZERO; Attempt::<f64>::LARGEST];
+    ///         attempt.uniform(0, &mut uniform[..attempt.len()]);
+    ///         for element in 0..attempt.len() {
+    ///             attempt.values[element] = uniform[element];
+    ///             attempt.rejected[element] = uniform[element] >= attempt.parameter(0)[element];
+    ///         }
+    ///     }
+    ///     fn as_operations<'t>(&self, attempt: &RecordedAttempt<'t, F>) -> Option<RecordedProposal<'t, F>> {
+    ///         let value = attempt.uniforms[0];
+    ///         Some(RecordedProposal { value, rejected: value.ge(attempt.parameters[0]) })
+    ///     }
+    /// }
+    /// ```
+    fn as_operations<'t>(&self, attempt: &RecordedAttempt<'t, F>) -> Option<RecordedProposal<'t, F>> {
+        let _ = attempt;
+        None
+    }
 }
 
 impl<F: Real> Tape<F> {
@@ -122,10 +154,7 @@ impl<F: Real> Inner<F> {
         let mut all = plates.clone();
         inputs.iter().for_each(|id| merge(&mut all, &self.nodes[id.index()].plates));
         let shape = self.full_shape(&all, event);
-        let entries = all.iter().map(|plate| {
-            let entry = &self.plates[plate.index as usize];
-            (entry.size, entry.kind, entry.offset)
-        });
+        let entries = all.iter().map(|plate| self.plates[plate.index as usize].extent());
         let layout = NoiseLayout::of(entries, event.numel());
         let parameters: SmallVec<[(Tensor<F>, bool); 3]> = inputs
             .iter()

@@ -1,7 +1,7 @@
 //! A derivative with respect to a count is an error, and no derivative flows through a jump.
 
 use std::sync::Arc;
-use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Tape, Var, special};
+use stochgrad_tape::{PlateKind, Primitive, PrimitiveInputs, Smoothness, Tape, Var, special};
 use stochgrad_tensor::Tensor;
 
 type Function = for<'t> fn(&[Var<'t, f64>]) -> Var<'t, f64>;
@@ -119,4 +119,103 @@ fn a_primitive_passes_a_derivative_where_it_says_so() {
             }
         });
     }
+}
+
+/// The score of a binomial logit, from the balance of both tails in double precision.
+fn binomial_score(k: f64, n: f64, logit: f64) -> f64 {
+    let (p, q) = (1.0 / (1.0 + (-logit).exp()), 1.0 / (1.0 + logit.exp()));
+    k * q - (n - k) * p
+}
+
+#[test]
+fn the_score_of_a_common_binomial_logit_keeps_its_digits() {
+    for n in [0.0, 1.0, 10.0, 999.0, 1e6] {
+        for logit in [-80.0, -17.0, -3.0, -0.4, 0.0, 0.3, 5.0, 16.0, 30.0] {
+            let mean = n / (1.0 + f64::exp(-logit));
+            for count in [0.0, mean.floor(), mean.ceil(), (1.1 * mean).round(), n] {
+                let k = f64::min(count, n);
+                let tape = Tape::<f32>::new();
+                let (trials, common) = (tape.constant(n), tape.parameter(logit));
+                let [score] = tape
+                    .backward(special::binomial_log_pmf_by_logit(tape.constant(k), trials, common), [common])
+                    .unwrap();
+                let logit = f64::from(logit as f32);
+                let expected = binomial_score(k, n, logit);
+                // What rounding the logit and the two products changes.
+                let tails = (k / (1.0 + logit.exp())).max((n - k) / (1.0 + (-logit).exp()));
+                let bound = 4.0 * f64::from(f32::EPSILON) * tails + f64::from(f32::MIN_POSITIVE);
+                let found = f64::from(score.item().unwrap());
+                assert!((found - expected).abs() <= bound, "{k} of {n} at {logit}: {found:e}, expected {expected:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_common_binomial_logit_has_the_derivatives_of_one_for_each_count() {
+    let (counts, weights) = ([3.0, 0.0, 7.0, 5.0], [1.0, -2.0, 0.0, 0.5]);
+    for weighted in [false, true] {
+        let tape = Tape::<f64>::new();
+        let plate = tape.plate("elements", 4, PlateKind::Samples, &[]);
+        let values = |of: [f64; 4]| tape.constant_on(&[plate], Tensor::new(of.to_vec(), [4]).unwrap());
+        let (logit, k) = (tape.parameter(0.7), values(counts));
+        let each = special::binomial_log_pmf_by_logit(k, tape.constant(7.0), logit);
+        // A branch that is taken at some elements masks their adjoints.
+        let chosen = if weighted { values(weights).select(each * values(weights), tape.constant(0.0)) } else { each };
+        let weights = if weighted { weights } else { [1.0; 4] };
+        let [score] = tape.grad(chosen.sum_over(plate), [logit]).unwrap();
+        let [curvature] = tape.grad(score, [logit]).unwrap();
+        let expected: f64 = counts.iter().zip(weights).map(|(&k, w)| w * binomial_score(k, 7.0, 0.7)).sum();
+        let (p, total) = (1.0 / (1.0 + f64::exp(-0.7)), weights.iter().sum::<f64>());
+        assert!((score.item().unwrap() - expected).abs() < 1e-14);
+        assert!((curvature.item().unwrap() + total * 7.0 * p * (1.0 - p)).abs() < 1e-14);
+        let [third] = tape.backward(curvature, [logit]).unwrap();
+        assert!((third.item().unwrap() + total * 7.0 * p * (1.0 - p) * (1.0 - 2.0 * p)).abs() < 1e-14);
+    }
+}
+
+#[test]
+fn common_parameters_give_the_bits_of_repeated_ones() {
+    fn check<F: stochgrad_tensor::Real>() {
+        let tape = Tape::<F>::new();
+        let noise: Vec<f64> = (0..200).map(|i| f64::from(i) * 0.005 - 0.4975).collect();
+        let count = noise.len();
+        let noise = tape.constant(noise);
+        let same = |drawn: [Var<'_, F>; 3], what: &str| {
+            let [common, repeated, wide] = drawn.map(|var| var.peek().unwrap());
+            assert_eq!(common.as_slice(), repeated.as_slice(), "{what}");
+            assert_eq!((wide.shape().to_vec(), wide.as_slice()), (vec![1, count], common.as_slice()), "{what}");
+        };
+        for (r, logit) in [(3.0, 0.3), (0.2, -5.0), (1e6, -2.0), (2.5, -700.0), (1.0, 40.0)] {
+            let p = 1.0 / (1.0 + f64::exp(-logit));
+            // In single precision the smallest probability is 0.
+            for (x, by_logit) in [(p, false), (logit, true)].into_iter().filter(|(x, _)| x.abs() > 1e-30) {
+                let draw = |r, x| {
+                    if by_logit {
+                        special::negative_binomial_draw_by_logit(noise, r, x)
+                    } else {
+                        special::negative_binomial_draw(noise, r, x)
+                    }
+                };
+                let repeated = draw(tape.constant(vec![r; count]), tape.constant(vec![x; count]));
+                let wide = draw(tape.constant(r), tape.constant(Tensor::full([1, 1], F::from_f64(x))));
+                same([draw(tape.constant(r), tape.constant(x)), repeated, wide], &format!("{r}, {x}"));
+                let [common, repeated] = [1, count].map(|times| {
+                    let of = |x: f64| if times == 1 { tape.constant(x) } else { tape.constant(vec![x; times]) };
+                    let counts = tape.constant((0..count).map(|k| k as f64 * 0.5 - 3.0).collect::<Vec<_>>());
+                    let (r, trials, x) = (of(r), of(r.ceil() + 2.0), of(x));
+                    let logs = if by_logit {
+                        special::negative_binomial_log_pmf_by_logit(counts, r, x)
+                            + special::binomial_log_pmf_by_logit(counts, trials, x)
+                    } else {
+                        special::negative_binomial_log_pmf(counts, r, x) + special::binomial_log_pmf(counts, trials, x)
+                    };
+                    logs.peek().unwrap()
+                });
+                assert_eq!(common, repeated, "{r}, {x}");
+            }
+        }
+    }
+    check::<f64>();
+    check::<f32>();
 }

@@ -3,7 +3,7 @@
 use crate::storage::shape::Shape;
 
 /// An error from building or reading a tensor.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
     /// The number of elements is not that of the shape.
@@ -49,6 +49,8 @@ pub enum TensorError {
         found: usize,
     },
 }
+
+crate::message_as_debug!(TensorError);
 
 /// The result of a fallible tensor operation.
 pub type TensorResult<T> = Result<T, TensorError>;

@@ -19,6 +19,7 @@
 //!   [`sobol`].
 //! - [`descent`]: steps of optimisers.
 //! - [`special`]: scalar special functions.
+//! - [`message_as_debug!`]: errors whose debug output is their message, as a failed program prints it.
 //! - [`instantiated!`]: generic functions that the programs that call them do not compile again.
 //!
 //! Every kernel gives the same bits on any number of threads. Kernels assert their preconditions, which the `# Panics`
@@ -44,6 +45,7 @@
 //! ```
 
 mod error;
+mod error_message;
 mod instantiated;
 mod kernels;
 mod parallel;
@@ -57,6 +59,7 @@ mod storage;
 mod testing;
 
 pub use error::{TensorError, TensorResult};
+pub use error_message::write_message;
 pub use kernels::gamma_paths::gamma_log_sample_derivatives;
 pub use kernels::log1mexp::log1mexp;
 pub use kernels::truncated_quantiles::truncated_normal_quantiles;

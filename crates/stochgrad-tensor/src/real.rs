@@ -38,6 +38,7 @@ pub(crate) mod sealed {
 /// ```
 pub trait Real:
     sealed::Element
+    + bytemuck::Pod
     + Copy
     + Send
     + Sync

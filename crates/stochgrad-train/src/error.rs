@@ -10,7 +10,7 @@ use stochgrad_nn::NnError;
 pub type TrainResult<T> = Result<T, TrainError>;
 
 /// What can go wrong while data is read and a model is trained.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// The model, its recording or a step failed.
@@ -31,14 +31,15 @@ pub enum TrainError {
         /// What to try.
         hint: &'static str,
     },
-    /// A checkpoint of a run with other settings.
+    /// The checkpoint or the settings of a run with other settings.
     #[error(
-        "{} is a checkpoint of another run: {}; use these settings, another folder, or restart() to begin anew",
+        "{} belongs to a run with other settings: {}; use these settings, another folder, accept_change(name), or restart() \
+         to begin anew",
         path.display(),
         differences.join("; ")
     )]
     OtherRun {
-        /// The checkpoint.
+        /// The file.
         path: PathBuf,
         /// What differs: "batch: expected 50, got 100".
         differences: Vec<String>,
@@ -61,6 +62,11 @@ pub enum TrainError {
         /// The error, which names the step, the cost or parameter, and the operation.
         source: GraphError,
     },
+    /// A signal has ended an earlier run of this program, so that no further one starts.
+    #[error(
+        "Ctrl-C or SIGTERM has asked the program to end; call it again, and runs with an output folder are resumed"
+    )]
+    Interrupted,
     /// A parameter that is not finite.
     #[error(
         "parameter \"{parameter}\" is {value} at position {position} after step {step}; lower the learning rate, or \
@@ -77,6 +83,8 @@ pub enum TrainError {
         step: u64,
     },
 }
+
+stochgrad_tensor::message_as_debug!(TrainError);
 
 impl TrainError {
     pub(crate) fn argument(

@@ -16,6 +16,7 @@ mod report;
 pub mod source;
 mod spread;
 mod trainer;
+mod warning;
 
 pub use error::{TrainError, TrainResult};
 pub use metrics::{Metrics, Values, total};
@@ -23,3 +24,4 @@ pub use observer::{Observer, RunStart, StepMetrics};
 pub use report::{Best, Outcome, Report};
 pub use source::{Epoch, Source};
 pub use trainer::{EarlyStopping, GradientVariance, Progress, Span, Trainer};
+pub use warning::{Warning, WarningKind};

@@ -7,6 +7,7 @@ use stochgrad_nn::Checkpoint;
 use crate::error::TrainResult;
 use crate::metrics::Metrics;
 use crate::report::Report;
+use crate::warning::Warning;
 
 /// A sink of the measurements of a training run: a progress bar, a file of metrics, a plot.
 ///
@@ -87,6 +88,16 @@ pub trait Observer {
         Ok(())
     }
 
+    /// The run warns of something that it has found. It warns of each subject once.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written. The run ends.
+    fn warning(&mut self, warning: &Warning) -> TrainResult<()> {
+        let _ = warning;
+        Ok(())
+    }
+
     /// A checkpoint will be written after this step. Files must contain everything that was observed until now when this
     /// returns.
     ///
@@ -130,6 +141,10 @@ impl<O: Observer + ?Sized> Observer for &mut O {
 
     fn metrics(&mut self, metrics: &Metrics) -> TrainResult<()> {
         (**self).metrics(metrics)
+    }
+
+    fn warning(&mut self, warning: &Warning) -> TrainResult<()> {
+        (**self).warning(warning)
     }
 
     fn checkpoint(&mut self, step: u64) -> TrainResult<()> {

@@ -1,6 +1,7 @@
 //! The result of a training run.
 
 use crate::metrics::{Metrics, Values, total};
+use crate::warning::Warning;
 
 /// The name of the sum of several costs.
 const TOTAL: &str = "total";
@@ -32,10 +33,12 @@ pub struct Report {
     pub epochs: u64,
     /// The step of the checkpoint from which the run was resumed.
     pub resumed_at: Option<u64>,
-    /// The last measurements.
+    /// The last measurements. The variances of gradients are the last that were estimated.
     pub last: Metrics,
     /// The best evaluation.
     pub best: Option<Best>,
+    /// What the whole run has warned of, in the order of the steps.
+    pub warnings: Vec<Warning>,
     /// The seconds of this call, without those of earlier calls that it resumed.
     pub seconds: f64,
 }
@@ -54,6 +57,13 @@ pub struct Best {
     pub costs: Values,
 }
 
+impl Report {
+    /// The sum of the costs of the last evaluation of the held-out data, if the run ended with one.
+    pub fn validation_total(&self) -> Option<f64> {
+        self.last.validation.as_deref().map(total)
+    }
+}
+
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -68,7 +78,7 @@ impl std::fmt::Display for Outcome {
 /// One line for each number, for a terminal.
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Report { outcome, steps, epochs, resumed_at, last, best, seconds } = self;
+        let Report { outcome, steps, epochs, resumed_at, last, best, warnings, seconds } = self;
         write!(f, "{outcome} after {steps} steps ({epochs} epochs), {seconds:.1} s")?;
         if let Some(step) = resumed_at {
             write!(f, ", resumed at step {step}")?;
@@ -78,7 +88,7 @@ impl std::fmt::Display for Report {
         let mut rows: Vec<(&str, f64, Option<f64>)> =
             last.training.iter().map(|(name, value)| (name.as_str(), *value, find(name))).collect();
         if rows.len() > 1 {
-            rows.push((TOTAL, total(&last.training), last.validation.as_deref().map(total)));
+            rows.push((TOTAL, total(&last.training), self.validation_total()));
         }
         if let Some(width) = rows.iter().map(|(name, ..)| name.chars().count()).max() {
             write!(f, "\n{:width$}  {:>12}", "", "training")?;
@@ -97,6 +107,9 @@ impl std::fmt::Display for Report {
         }
         for (name, variance) in &last.variances {
             write!(f, "\ngradient variance of {name}: {variance:.4e}")?;
+        }
+        for warning in warnings {
+            write!(f, "\nwarning: {warning}")?;
         }
         Ok(())
     }
@@ -127,6 +140,7 @@ total                20.7500       21.5000
 best validation 21.2500 at step 90
 gradient variance of encoder: 1.5000e-3";
         assert_eq!(report.to_string(), expected);
+        assert_eq!((report.validation_total(), Report::default().validation_total()), (Some(21.5), None));
         let report = Report { last: Metrics { training: vec![("loss".into(), 1.0)], ..Metrics::default() }, ..report };
         assert_eq!(report.to_string().lines().nth(1), Some("          training"));
         assert_eq!(Report::default().to_string(), "completed after 0 steps (0 epochs), 0.0 s");

@@ -29,6 +29,18 @@ impl Spread {
         self.elements.iter().map(|(_, squares)| squares / (self.count - 1.0)).sum()
     }
 
+    /// An unbiased estimate of the squared norm of the expected gradient.
+    pub(crate) fn squared_signal(&self) -> f64 {
+        self.elements.iter().map(|(mean, _)| mean * mean).sum::<f64>() - self.total() / self.count
+    }
+
+    /// The variance of [`squared_signal`](Self::squared_signal) without a signal, if the elements are independent and
+    /// normal: 2 σ⁴ / k² for each, from k gradients.
+    pub(crate) fn variance_of_squared_signal(&self) -> f64 {
+        let variances = self.elements.iter().map(|(_, squares)| squares / (self.count - 1.0));
+        variances.map(|variance| 2.0 * (variance / self.count).powi(2)).sum()
+    }
+
     /// The mean of the variances of the elements; `None` without elements.
     pub(crate) fn variance(&self) -> Option<f64> {
         (!self.elements.is_empty()).then(|| self.total() / self.elements.len() as f64)
@@ -47,6 +59,9 @@ mod tests {
         }
         // The variance of 1, 2 and 6 is 7, and that of a constant is 0.
         assert_eq!((spread.total(), spread.variance()), (7.0, Some(3.5)));
+        // The means are 3 and 10, and the variance of a mean of three is a third.
+        assert!((spread.squared_signal() - (109.0 - 7.0 / 3.0)).abs() < 1e-12);
+        assert!((spread.variance_of_squared_signal() - 2.0 * 49.0 / 9.0).abs() < 1e-12);
         assert_eq!(Spread::default().variance(), None);
     }
 }

@@ -39,25 +39,63 @@
 //! Each module is also a crate, which can be used without this one. The folder `docs/` of the repository contains a
 //! guide and a page for each gradient method.
 
-#[doc(inline)]
-pub use stochgrad_check as check;
-#[doc(inline)]
-pub use stochgrad_distributions as distributions;
-#[doc(inline)]
-pub use stochgrad_estimators as estimators;
-#[doc(inline)]
-pub use stochgrad_graph as graph;
-#[doc(inline)]
-pub use stochgrad_nn as nn;
-#[doc(inline)]
-pub use stochgrad_tape as tape;
-#[doc(inline)]
-pub use stochgrad_tensor as tensor;
+// These are modules and not other names of the crates, because the compiler would name the crates in its messages, as
+// `stochgrad::stochgrad_distributions::Relaxed`.
+
+/// The exact oracle, the statistical test and the gradient check; see [`stochgrad_check`].
+pub mod check {
+    #[doc(inline)]
+    pub use stochgrad_check::*;
+}
+
+/// Distributions, and what each of them can do; see [`stochgrad_distributions`].
+pub mod distributions {
+    #[doc(inline)]
+    pub use stochgrad_distributions::*;
+}
+
+/// Gradient methods and baselines; see [`stochgrad_estimators`].
+pub mod estimators {
+    #[doc(inline)]
+    pub use stochgrad_estimators::*;
+}
+
+/// Nodes, costs, the trait of gradient methods, and counterfactual replay; see [`stochgrad_graph`].
+pub mod graph {
+    #[doc(inline)]
+    pub use stochgrad_graph::*;
+}
+
+/// Parameters, layers, step functions, optimisers, data sets and checkpoints; see [`stochgrad_nn`].
+pub mod nn {
+    #[doc(inline)]
+    pub use stochgrad_nn::*;
+}
+
+/// The tape: operations, derivatives of any order, plates, and compiled programs; see [`stochgrad_tape`].
+pub mod tape {
+    #[doc(inline)]
+    pub use stochgrad_tape::*;
+}
+
+/// Dense tensors, kernels, keyed random fills and special functions; see [`stochgrad_tensor`].
+pub mod tensor {
+    #[doc(inline)]
+    pub use stochgrad_tensor::*;
+}
+
+/// The trainer, data sources, progress and pictures, and evaluation; see [`stochgrad_train`].
 #[cfg(feature = "train")]
-#[doc(inline)]
-pub use stochgrad_train as train;
-#[doc(inline)]
-pub use stochgrad_triples as triples;
+pub mod train {
+    #[doc(inline)]
+    pub use stochgrad_train::*;
+}
+
+/// Forward-mode derivatives of scalar programs whose control flow depends on samples; see [`stochgrad_triples`].
+pub mod triples {
+    #[doc(inline)]
+    pub use stochgrad_triples::*;
+}
 
 pub mod prelude;
 
@@ -74,6 +112,12 @@ mod book {
     mod testing {}
     #[doc = include_str!("../../../docs/training.md")]
     mod training {}
+    #[doc = include_str!("../../../docs/troubleshooting.md")]
+    mod troubleshooting {}
+    #[doc = include_str!("../../../docs/devices/README.md")]
+    mod devices {}
+    #[doc = include_str!("../../../docs/evidence.md")]
+    mod evidence {}
     #[doc = include_str!("../../../docs/triples.md")]
     mod triples {}
     #[doc = include_str!("../../../docs/mathematics.md")]

@@ -2,8 +2,8 @@
 //!
 //! The prelude holds what every model needs, the methods of the table in the guide (`docs/guide.md`) and the most
 //! common distributions. Import everything else from its module: [`distributions`](crate::distributions),
-//! [`estimators`](crate::estimators), [`graph`](crate::graph), [`nn`](crate::nn), [`check`](crate::check),
-//! [`tape`](crate::tape) or [`tensor`](crate::tensor).
+//! [`estimators`](crate::estimators), [`graph`](crate::graph), [`nn`](crate::nn), `train`,
+//! [`check`](crate::check), [`tape`](crate::tape) or [`tensor`](crate::tensor).
 //!
 //! Traits are imported without a name: their methods can be called (`normal.log_prob(x)`, `adam.step(…)`), but a bound
 //! such as `D: Distribution` needs an import from the module of the trait.

@@ -7,6 +7,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use stochgrad::distributions::Id;
 use stochgrad::estimators::{
@@ -15,15 +16,16 @@ use stochgrad::estimators::{
 };
 use stochgrad::graph::{DynMethod, GraphResult};
 use stochgrad::nn::{
-    Activation, Adam, AdamW, Average, AvgPool2d, BatchNorm, Clip, Conv2d, ConvTranspose2d, Dropout, Embedding, Flatten,
-    GroupNorm, Gru, Initialization, Layer, LayerNorm, Linear, Lstm, MaxPool2d, MultiHeadAttention, NnResult,
-    Parameters, Residual, RmsProp, Schedule, Sequential, Sgd,
+    Activation, Adam, AdamW, Average, AvgPool2d, BatchNorm, Clip, Conv2d, ConvKernel, ConvTranspose2d, Convolution,
+    Dropout, Embedding, Flatten, GroupNorm, Gru, Initialization, Layer, LayerNorm, Linear, Lstm, MaxPool2d,
+    MultiHeadAttention, NnResult, Parameters, Residual, RmsProp, Schedule, Sequential, Sgd,
 };
 use stochgrad::prelude::*;
 use stochgrad::tensor::Tensor;
-use stochgrad::tensor::convolution::Convolution;
 use stochgrad::tensor::pooling::Pooling;
 use stochgrad::tensor::sort::Order;
+use stochgrad::train::Trainer;
+use stochgrad::train::source::Tensors;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -173,12 +175,12 @@ fn layers_allocate_nothing() {
     let layers: [(&str, &[usize], Make); 9] = [
         ("embedding", &[4, 3], |p| Ok(Box::new(Embedding::new(p, "f", 9, 8, Seed::new(7))?))),
         ("convolutions", &[4, 8, 8, 2], |p| {
-            let halving = Convolution::new().stride([2, 2]).padding([1, 1]);
-            let (uniform, seed) = (Initialization::Uniform, Seed::new(7));
+            let halving = ConvKernel::new([4, 4]).convolution(Convolution::new().stride([2, 2]).padding([1, 1]));
+            let seed = Seed::new(7);
             let layers = Sequential::builder(p, "f")
-                .layer(|at, name| Conv2d::new(at, name, [2, 3], [4, 4], halving, uniform, seed))
+                .layer(|at, name| Conv2d::new(at, name, [2, 3], halving, seed))
                 .then(MaxPool2d::new(Pooling::new([2, 2])))
-                .layer(|at, name| ConvTranspose2d::new(at, name, [3, 2], [4, 4], halving, uniform, seed))
+                .layer(|at, name| ConvTranspose2d::new(at, name, [3, 2], halving, seed))
                 .then(AvgPool2d::new(Pooling::new([2, 2])))
                 .then(Flatten::channels_first());
             Ok(Box::new(layers.build()?))
@@ -242,4 +244,35 @@ fn large_products_allocate_nothing() {
         let weights = graph.constant(Tensor::from_fn([90, 70], |i| (i as f32).cos()));
         graph.cost("cost", z.matmul(weights).square().sum())
     });
+}
+
+#[test]
+fn a_training_loop_allocates_nothing_for_a_minibatch() {
+    let mut parameters = Parameters::<f32>::new();
+    parameters.insert("weights", Tensor::from([0.3, -0.2, 0.1])).unwrap();
+    let x = Tensor::from_fn([4000, 3], |i| (i as f32 * 0.7).sin());
+    let data = Tensors::new().with("x", x).unwrap().with("y", Tensor::ones([4000])).unwrap();
+    let (mut before, mut count) = (0, None);
+    Trainer::new(Adam::new(1e-3))
+        .epochs(1)
+        .batch(20)
+        .quiet()
+        .ignore_signals()
+        .warn_below("loss", -1.0, 10)
+        .on_step(|progress| {
+            // The model is recorded again at steps 10 and 100.
+            match progress.step {
+                20 => before = ALLOCATIONS.with(Cell::get),
+                90 => count = Some(ALLOCATIONS.with(Cell::get) - before),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        })
+        .fit(&mut parameters, &data, |record| {
+            let bits = Bernoulli::from_logits((record.param("weights")? * record.input("x")?).sum());
+            let z = record.sample("z", &bits, &ScoreFunction::new().samples(2).baseline(LeaveOneOut))?;
+            record.cost("loss", (z - record.input("y")?).square())
+        })
+        .unwrap();
+    assert_eq!(count, Some(0), "allocations in seventy steps");
 }

@@ -1,32 +1,13 @@
 //! Batch normalisation behind a stochastic node. The test has a file of its own, since a process has one logger.
 
-use std::sync::Mutex;
+mod kept_log;
 
-use log::{Level, LevelFilter, Log, Metadata, Record as Entry};
 use stochgrad::nn::{Adam, BatchNorm, Inputs, Layer, Parameters};
 use stochgrad::prelude::*;
 
-/// Keeps all messages.
-struct Kept(Mutex<Vec<(Level, String)>>);
-
-impl Log for Kept {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, entry: &Entry<'_>) {
-        self.0.lock().unwrap().push((entry.level(), entry.args().to_string()));
-    }
-
-    fn flush(&self) {}
-}
-
-static KEPT: Kept = Kept(Mutex::new(Vec::new()));
-
 #[test]
 fn a_warning_suggests_group_normalisation_once() {
-    log::set_logger(&KEPT).unwrap();
-    log::set_max_level(LevelFilter::Warn);
+    kept_log::start();
     let mut parameters = Parameters::<f64>::new();
     parameters.insert("logits", Tensor::from([0.3, -0.2])).unwrap();
     let before = BatchNorm::new(&mut parameters, "before", 2).unwrap();
@@ -41,9 +22,7 @@ fn a_warning_suggests_group_normalisation_once() {
         let inputs = Inputs::new().batch("x", &x);
         step.train(&mut parameters, &mut Adam::new(0.01), &inputs, Seed::new(7).step(number)).unwrap();
     }
-    let kept = KEPT.0.lock().unwrap();
-    let [(level, message)] = &kept[..] else { panic!("{kept:?}") };
-    assert_eq!(*level, Level::Warn);
+    let message = kept_log::only_warning();
     for part in ["`behind.weight`", "members of batch", "GroupNorm"] {
         assert!(message.contains(part), "{message}");
     }

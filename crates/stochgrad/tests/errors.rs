@@ -1,7 +1,9 @@
 //! Mistakes of users: each returns an error that says what was expected and where, and none panics.
 
-use stochgrad::graph::GraphResult;
+use stochgrad::distributions::{Binomial, Distribution, Exponential, Geometric};
+use stochgrad::graph::{GraphError, GraphResult};
 use stochgrad::prelude::*;
+use stochgrad::train::TrainError;
 
 /// Runs a mistake on a fresh graph, and returns the message of its error.
 fn message(mistake: impl for<'t> Fn(&Graph<'t, f64>) -> GraphResult<()>) -> String {
@@ -220,4 +222,77 @@ fn a_tensor_of_a_model_that_does_not_fit_its_shape() {
     let tape = Tape::<f64>::new();
     let message = model(&Graph::new(&tape, Seed::new(1))).unwrap_err().to_string();
     assert_says(&message, &["shape [2, 2]", "4", "3"]);
+}
+
+/// The error of a likelihood of data, recorded at a line of this file.
+fn likelihood<'t, D: Distribution<'t, f64>>(
+    data: [f64; 3],
+    density: impl FnOnce(&'t Tape<f64>) -> D,
+    tape: &'t Tape<f64>,
+) -> String {
+    let graph = Graph::new(tape, Seed::new(0));
+    let data = graph.data("rows", data).unwrap();
+    let line = line!() + 1;
+    let log = density(tape).log_prob(data);
+    graph.cost("likelihood", -log).unwrap();
+    let message = graph.backward().expect_err("a value outside of the support").to_string();
+    assert_says(&message, &["\"likelihood\"", &format!("errors.rs:{line}")]);
+    message
+}
+
+#[test]
+fn data_outside_of_a_support_is_shown_with_the_line_of_the_likelihood() {
+    let counts = ["whole numbers, at least 0", "got 0.0625 at position 1", "use counts"];
+    let data = [1.0, 0.0625, 2.0];
+    let tapes: [Tape<f64>; 4] = Default::default();
+    for (tape, poisson) in tapes[..2].iter().zip([Poisson::from_rate, Poisson::from_log_rate]) {
+        let message = likelihood(data, |tape| poisson(tape.parameter(0.5)), tape);
+        assert_says(&message, &["Poisson"]);
+        assert_says(&message, &counts);
+    }
+    let message = likelihood(data, |tape| Geometric::from_probabilities(tape.parameter(0.5)), &Tape::new());
+    assert_says(&message, &["geometric"]);
+    assert_says(&message, &counts);
+    let message = likelihood(
+        [1.0, 3.0, 5.0],
+        |tape| Binomial::from_probabilities(tape.constant(4.0), tape.parameter(0.5)),
+        &Tape::new(),
+    );
+    assert_says(&message, &["binomial", "from 0 to the number of trials", "got 5 at position 2"]);
+    for (tape, bernoulli) in tapes[2..].iter().zip([Bernoulli::from_probabilities, Bernoulli::from_logits]) {
+        let message = likelihood([1.0, 0.0, 16.0], |tape| bernoulli(tape.parameter(0.5)), tape);
+        assert_says(&message, &["Bernoulli", "expected bits", "got 16 at position 2", "threshold"]);
+    }
+    let message =
+        likelihood([1.0, 3.0, 2.0], |tape| Categorical::from_logits(tape.parameter([0.5, 1.0, 0.0])), &Tape::new());
+    assert_says(&message, &["outside of the support", "got 3 at position 1", "number of categories"]);
+    let message = likelihood([1.0, -3.0, 2.0], |tape| Exponential::new(tape.parameter(0.5)), &Tape::new());
+    assert_says(&message, &["outside the support, at position 1", "choose a distribution"]);
+}
+
+#[test]
+fn a_possible_value_of_probability_zero_is_no_value_outside() {
+    let message = likelihood([0.0, 1.0, 0.0], |tape| Poisson::from_rate(tape.parameter(0.0)), &Tape::new());
+    assert_says(&message, &["first appears in PoissonLogPmf", "inside the domain"]);
+}
+
+/// What a program prints whose `main` returns the error.
+fn printed(error: impl Into<Box<dyn std::error::Error>>) -> String {
+    format!("{:?}", error.into())
+}
+
+#[test]
+fn a_program_that_fails_prints_the_message() {
+    let unknown = || GraphError::Unknown { what: "cost", name: "los".into(), known: "loss".into() };
+    assert_eq!(printed(unknown()), "no cost is called \"los\"; there are: loss");
+
+    let at_step = || GraphError::Step { step: 3, source: Box::new(unknown()) };
+    assert_eq!(printed(at_step()), at_step().to_string());
+    let training = || TrainError::Step { step: 3, epoch: 0, checkpoint: None, source: at_step() };
+    assert_eq!(printed(training()), training().to_string());
+
+    let tensor = Tensor::from([1.0, 2.0]).reshape([3]).unwrap_err();
+    assert_says(&printed(tensor), &["expected 3 element(s)", "got 2", "pass a shape with 2 element(s)"]);
+    let parameter = stochgrad::nn::Parameters::<f64>::new().insert("", 1.0.into()).unwrap_err();
+    assert_says(&printed(parameter), &["a name that is not empty", "name each layer differently"]);
 }

@@ -42,7 +42,11 @@ fn wrong_pairings_name_methods_that_apply() {
     let output = compile();
     let cases = [
         ("pathwise_on_bernoulli", ["is not reparameterised", "`ScoreFunction`", "`MeasureValued`"]),
-        ("enumerate_on_normal", ["support of", "is not finite", "`Pathwise`"]),
+        ("enumerate_on_normal", ["support of", "is not finite", "for a continuous distribution `Pathwise`"]),
+        ("enumerate_on_poisson", ["is not finite", "for counts use `MeasureValued`", "`Fini`"]),
+        ("disarm_on_categories", ["independent bits", "`CategoricalDisArm`", "`Carms`"]),
+        ("relaxation_of_normal", ["no continuous relaxation", "`Pathwise`", "for a continuous distribution"]),
+        ("divergence_of_a_count_from_a_density", ["no closed form", "is infinite", "of the same values"]),
         ("score_function_on_uniform", ["depends on its parameters", "`Pathwise`", "`MeasureValued`"]),
         ("overdispersed_poisson", ["no overdispersed form of", "`ImportanceSampling", "from_distribution"]),
     ];
@@ -53,5 +57,6 @@ fn wrong_pairings_name_methods_that_apply() {
             assert!(errors.iter().any(|error| error.contains(part)), "{program} does not say {part}:\n{errors:#?}");
         }
     }
+    assert!(!output.contains("stochgrad::stochgrad_"), "a path that programs do not write:\n{output}");
     assert!(errors(&output, "right_pairings").is_empty(), "right pairings must compile:\n{output}");
 }

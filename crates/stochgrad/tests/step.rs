@@ -64,7 +64,7 @@ impl Autoencoder {
             Mode::Train => record.sample("z", &code, &self.method)?,
             _ => record.sample("z", &code, &ScoreFunction::new().samples(5))?,
         };
-        let weight = record.schedule("weight", |step| 0.1 * step as f64)?;
+        let weight = record.schedule("weight", 1.0, |step| 0.1 * step as f64)?;
         let pixels = Bernoulli::from_logits(self.decoder.forward(record, z)?);
         record.cost("reconstruction", -pixels.log_prob(x))?;
         record.cost("kl", code.kl_to(&Bernoulli::from_logits(record.constant(0.0))) * weight)?;

@@ -1,32 +1,13 @@
 //! The warnings of step functions. They are a test of their own, since a process has one logger.
 
-use std::sync::Mutex;
+mod kept_log;
 
-use log::{Level, LevelFilter, Log, Metadata, Record as Entry};
 use stochgrad::nn::{Inputs, Parameters};
 use stochgrad::prelude::*;
 
-/// Keeps all messages.
-struct Kept(Mutex<Vec<(Level, String)>>);
-
-impl Log for Kept {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, entry: &Entry<'_>) {
-        self.0.lock().unwrap().push((entry.level(), entry.args().to_string()));
-    }
-
-    fn flush(&self) {}
-}
-
-static KEPT: Kept = Kept(Mutex::new(Vec::new()));
-
 #[test]
 fn host_code_is_logged_once_with_its_line() {
-    log::set_logger(&KEPT).unwrap();
-    log::set_max_level(LevelFilter::Warn);
+    kept_log::start();
     let mut parameters = Parameters::<f64>::new();
     parameters.insert("slope", Tensor::scalar(2.0)).unwrap();
 
@@ -45,9 +26,7 @@ fn host_code_is_logged_once_with_its_line() {
             model.evaluate(&parameters, &Inputs::new(), seed).unwrap();
         }
     }
-    let kept = KEPT.0.lock().unwrap();
-    let [(level, message)] = &kept[..] else { panic!("{kept:?}") };
-    assert_eq!(*level, Level::Warn);
+    let message = kept_log::only_warning();
     assert!(message.starts_with("every step is recorded"), "{message}");
     assert!(message.contains(&format!("step_log.rs:{line}")), "{message}");
 }

@@ -3,8 +3,10 @@
 mod cases;
 mod control;
 mod coverage;
+mod devices_table;
 mod elementwise;
 mod images;
+mod lowered;
 mod matrices;
 mod plates;
 mod primitives;

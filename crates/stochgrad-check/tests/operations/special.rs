@@ -1,7 +1,8 @@
 //! Special functions.
 
 use crate::cases::{Case, case, check, numbers, positive, real};
-use stochgrad_tape::{Tape, Var, special};
+use stochgrad_tape::special::ShapePart;
+use stochgrad_tape::{Special, Tape, Var, special};
 use stochgrad_tensor::Tensor;
 
 pub(crate) fn special_cases() -> Vec<Case> {
@@ -64,6 +65,16 @@ pub(crate) fn special_cases() -> Vec<Case> {
                 + special::binomial_draw(x[0] - 0.5, number(9.0), number(0.3))
                 + special::negative_binomial_draw(x[0] - 0.5, number(2.5), number(0.3));
             counts * x[0]
+        }),
+        case("what has no derivative of its own", vec![real(&[3], 393)], |tape, x| {
+            let [a, b, c] = [2.5, 0.7, 0.3].map(|number| tape.constant(number));
+            let parts = [ShapePart::Positive, ShapePart::Negative, ShapePart::Constant];
+            let slopes = special::record(Special::GammaVariateByShape, &[a, b])
+                + special::record(Special::VonMisesVariateByConcentration, &[b, a]);
+            parts.into_iter().fold(slopes, |sum, part| {
+                sum + special::record(Special::GammaShapePart(part), &[a, c])
+                    + special::record(Special::BetaShapePart(part), &[a, b, c])
+            }) * x[0]
         }),
         case("normal_log_mass", vec![real(&[2, 1], 370), positive(&[3], 371)], |_, x| {
             special::normal_log_mass(x[0], x[0] + x[1])

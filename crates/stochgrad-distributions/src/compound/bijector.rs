@@ -44,7 +44,7 @@ use std::f64::consts::LN_2;
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Bijector<V> {
+pub enum Bijector<V = stochgrad_tape::Id> {
     /// `shift + scale · x`.
     Affine {
         /// The summand.

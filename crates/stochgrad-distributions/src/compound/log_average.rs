@@ -2,7 +2,7 @@
 
 use crate::compound::bijector::range::held_between;
 use std::sync::Arc;
-use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
+use stochgrad_tape::{Description, Primitive, PrimitiveInputs, Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 /// $\ln \sum_k w_k e^{l_k}$ along the last axis, for weights of at least 0 and logarithms $l_k$.
@@ -29,6 +29,10 @@ impl<F: Real> Primitive<F> for LogAverage {
     fn takes_from_pool(&self) -> bool {
         // The value shares the buffer of an operand that does.
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        inputs.first().map(|&value| Description::of(value))
     }
 
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

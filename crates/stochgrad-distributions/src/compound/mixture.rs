@@ -19,7 +19,7 @@ use crate::compound::wrapper::{delegate, lacks};
 use crate::derivative::base_values::{base_of, remember};
 use crate::derivative::implicit::implicit_path;
 use crate::discrete::Bernoulli;
-use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
+use crate::distribution::{Family, Live, TensorDistribution, ToTensors, confine_possible};
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
 use crate::sampled_by_rand;
@@ -178,6 +178,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, 
 
     /// The logarithm of the weighted sum of a probability or density of each distribution, given the logarithms.
     fn log_average(&self, first: Var<'t, F>, second: Var<'t, F>) -> Var<'t, F> {
+        let [first, second] = [first, second].map(confine_possible);
         match self.weight {
             ProbabilityOrLogit::Probability(p) => log_average(side_by_side(p, 1.0 - p), side_by_side(first, second)),
             ProbabilityOrLogit::Logit(l) => {

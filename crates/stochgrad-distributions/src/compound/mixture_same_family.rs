@@ -16,7 +16,7 @@ use crate::compound::log_average::log_average;
 use crate::compound::wrapper::{delegate, lacks};
 use crate::derivative::base_values::{base_of, remember};
 use crate::derivative::implicit::implicit_path;
-use crate::distribution::{Family, Live, TensorDistribution, ToTensors};
+use crate::distribution::{Family, Live, TensorDistribution, ToTensors, confine_possible};
 use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
 use crate::sampled_by_rand;
@@ -188,6 +188,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
 
     /// The logarithm of the weighted sum of probabilities or densities of the components, given their logarithms.
     fn log_average(&self, of_each: Var<'t, F>) -> Var<'t, F> {
+        let of_each = confine_possible(of_each);
         match self.weights {
             ProbabilitiesOrLogits::Probabilities(weights) => log_average(weights, of_each),
             ProbabilitiesOrLogits::Logits(_) => (self.weights.logs() + of_each).logsumexp(-1),

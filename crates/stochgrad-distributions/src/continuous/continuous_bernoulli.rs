@@ -37,7 +37,7 @@ use stochgrad_tensor::map::Map;
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct ContinuousBernoulli<V> {
+pub struct ContinuousBernoulli<V = stochgrad_tape::Id> {
     parameter: ProbabilityOrLogit<V>,
 }
 

@@ -42,7 +42,7 @@ use stochgrad_tensor::{Real, Shape};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Exponential<V> {
+pub struct Exponential<V = stochgrad_tape::Id> {
     parameter: RateOrScale<V>,
 }
 

@@ -66,7 +66,7 @@ use stochgrad_tensor::{Real, Shape};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Gamma<V> {
+pub struct Gamma<V = stochgrad_tape::Id> {
     concentration: V,
     width: RateOrScale<V>,
 }

@@ -47,7 +47,7 @@ use stochgrad_tensor::{Real, Shape};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Laplace<V> {
+pub struct Laplace<V = stochgrad_tape::Id> {
     location: V,
     scale: V,
 }

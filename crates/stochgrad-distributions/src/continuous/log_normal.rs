@@ -18,6 +18,7 @@
 
 use crate::continuous::normal::Normal;
 use crate::derivative::known_logarithms::logarithm_of;
+use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::{largest_logarithm, smallest_logarithm};
 use crate::prelude::*;
 use std::f64::consts::PI;
@@ -73,7 +74,11 @@ impl<'t, F: Real> Distribution<'t, F> for LogNormal<Var<'t, F>> {
         };
         match logarithm_of(value) {
             Some(log) => of_logarithm(log),
-            None => Boundary::Excluded.confine_positive(value, |x| of_logarithm(x.ln())),
+            None => Boundary::Excluded.confine_positive(value, |x| {
+                // The logarithm with which a sample was drawn has neither been limited nor rounded by the exponential.
+                let log = x.ln();
+                of_logarithm(lost_by_own_draw(value, |drawn| drawn - log.held()).map_or(log, |lost| log + lost))
+            }),
         }
     }
 
@@ -142,7 +147,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for LogNormal<Var<'t, F>> {
         let log = self.logarithm().rsample(draw)?;
         // Limited as in `positive_exponential`, by numbers.
         let held = log.held().clamp(smallest_logarithm::<F>(), largest_logarithm::<F>());
-        Ok(held.straight_through(log).exp())
+        Ok(marked(held.straight_through(log).exp(), log))
     }
 }
 

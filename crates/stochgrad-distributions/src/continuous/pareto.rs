@@ -84,7 +84,8 @@ impl<'t, F: Real> Distribution<'t, F> for Pareto<Var<'t, F>> {
         let a = self.concentration;
         let (finite, tape) = ((a - 2.0).step(), a.tape());
         let safe = finite.select(a, tape.constant(3.0));
-        let variance = (self.scale / (safe - 1.0)).square() * (safe / (safe - 2.0));
+        // Both factors fall with the exponent, so that derivatives that overflow are not subtracted.
+        let variance = (self.scale / (safe - 1.0)).square() * ((safe - 2.0).recip() * 2.0 + 1.0);
         Some(finite.select(variance, tape.constant(f64::INFINITY)))
     }
 

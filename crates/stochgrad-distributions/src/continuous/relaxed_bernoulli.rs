@@ -39,7 +39,7 @@ use crate::prelude::*;
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct RelaxedBernoulli<V> {
+pub struct RelaxedBernoulli<V = stochgrad_tape::Id> {
     temperature: V,
     parameter: ProbabilityOrLogit<V>,
 }

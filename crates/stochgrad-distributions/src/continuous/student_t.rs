@@ -100,7 +100,8 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
         let (tape, exists, finite) = (nu.tape(), (nu - 1.0).step(), (nu - 2.0).step());
         let safe = finite.select(nu, tape.constant(3.0));
         let heavy = exists.select(tape.constant(f64::INFINITY), tape.constant(f64::NAN));
-        let variance = finite.select(self.scale.square() * safe / (safe - 2.0), heavy);
+        // Not with ν / (ν − 2), whose derivative is a difference of terms that overflow with the scale.
+        let variance = finite.select(self.scale.square() * ((safe - 2.0).recip() * 2.0 + 1.0), heavy);
         Some(variance.broadcast_to(self.event_shape()))
     }
 

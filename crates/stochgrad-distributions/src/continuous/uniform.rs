@@ -53,7 +53,7 @@ use stochgrad_tensor::{Real, Shape};
 /// score(&Uniform::new(tape.constant(0.0), 1.0));
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Uniform<V> {
+pub struct Uniform<V = stochgrad_tape::Id> {
     low: V,
     high: V,
 }

@@ -21,7 +21,10 @@ use crate::distribution::confine_real;
 use crate::prelude::*;
 use std::f64::consts::PI;
 use std::sync::Arc;
-use stochgrad_tape::{Attempt, Primitive, PrimitiveInputs, Sampler, Smoothness};
+use stochgrad_tape::{
+    Attempt, Description, Primitive, PrimitiveInputs, RecordedAttempt, RecordedProposal, Sampler, Smoothness, Special,
+};
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::random::attempts;
 use stochgrad_tensor::von_mises_sample_derivatives;
 
@@ -188,6 +191,29 @@ impl<F: Real> Sampler<F> for Angles {
         attempt.uniform(1, uniform);
         attempts::von_mises(attempt.parameter(0), place, uniform, attempt.values, attempt.rejected);
     }
+
+    fn as_operations<'t>(&self, attempt: &RecordedAttempt<'t, F>) -> Option<RecordedProposal<'t, F>> {
+        let tape = attempt.tape;
+        let [own, place, u] = [*attempt.parameters.first()?, attempt.uniforms[0], attempt.uniforms[1]];
+        let half = tape.constant(0.5);
+        // The square of a larger concentration could overflow. There the angle is normal, in units of 1/√κ.
+        let kappa = own.map(Map::MinScalar(F::MAX.to_f64().sqrt() * 0.1));
+        let double = kappa * 2.0;
+        let b = (double + (double.square() + 1.0).sqrt()).recip();
+        let (gap, inner) = (b * 2.0 / (b + 1.0), (1.0 - b) / (b + 1.0));
+        let turn = (place - 0.5) * PI;
+        let (cosine, sine) = (turn.cos(), turn.sin());
+        let z = sine.square();
+        let v = b * 2.0 * z / (cosine.square() + b * z);
+        let ratio = (inner * v + gap) / (gap * (inner + 1.0));
+        let excess = kappa * (gap - v) + ratio.ln();
+        // The square of the tangent of half the angle is V / (2 − V).
+        let size = special::atan((b * z).sqrt() / cosine) * 2.0;
+        let size = size * (kappa / own).sqrt();
+        let valid = own.gt(tape.constant(0.0)) * own.le(tape.constant(F::MAX.to_f64()));
+        let value = valid.select(place.lt(half).select(-size, size), tape.constant(f64::NAN));
+        Some(RecordedProposal { value, rejected: valid * excess.lt(u.ln()) })
+    }
 }
 
 /// An angle around 0 as a function of its concentration, at a constant value of the distribution function. The value is
@@ -209,6 +235,10 @@ impl<F: Real> Primitive<F> for AnglePath {
     fn takes_from_pool(&self) -> bool {
         // The value shares the buffer of an operand that does.
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        inputs.get(1).map(|&value| Description::of(value))
     }
 
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], _output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
@@ -240,6 +270,11 @@ impl<F: Real> Primitive<F> for AngleDerivative {
         true
     }
 
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let &[kappa, angles] = inputs else { return None };
+        Some(Description::of(special::record(Special::VonMisesVariateByConcentration, &[angles, kappa])))
+    }
+
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
         vec![None, None]
     }
@@ -252,7 +287,7 @@ impl<F: Real> Primitive<F> for AngleDerivative {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
+    use crate::testing::{Build, DistributionCheck, Domain, assert_finite, check_description};
     use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
 
@@ -280,6 +315,13 @@ mod tests {
         for parameters in [[0.0, 1e-8], [1.0, 1e8], [-3.0, 50.0]] {
             assert_finite(BUILD, &parameters, 9);
         }
+    }
+
+    #[test]
+    fn attempts_are_described() {
+        let concentrations = [1e-6, 0.3, 2.0, 50.0, 1e5, f64::INFINITY, -1.0, f64::NAN];
+        check_description::<f64>(Angles, &concentrations, 1e-12);
+        check_description::<f32>(Angles, &concentrations, 1e-5);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! they are taken with respect to. Otherwise the second is taken.
 
 use std::sync::Arc;
-use stochgrad_tape::{Op, Primitive, PrimitiveInputs, SiteId, Smoothness, Var};
+use stochgrad_tape::{Description, Op, Primitive, PrimitiveInputs, SiteId, Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 const IMAGE: &str = "sample with its base value";
@@ -97,6 +97,10 @@ impl<F: Real> Primitive<F> for Image {
         true
     }
 
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        inputs.first().map(|&value| Description::of(value))
+    }
+
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
         vec![Some(adjoint), None]
     }
@@ -121,6 +125,10 @@ impl<F: Real> Primitive<F> for Base {
 
     fn takes_from_pool(&self) -> bool {
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        inputs.first().map(|&value| Description::of(value))
     }
 
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

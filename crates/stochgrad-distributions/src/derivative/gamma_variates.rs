@@ -5,7 +5,11 @@
 use crate::error::DistributionResult;
 use crate::noise::Draw;
 use std::sync::Arc;
-use stochgrad_tape::{Attempt, Degree, Primitive, PrimitiveInputs, Sampler, Smoothness, Var};
+use stochgrad_tape::{
+    Attempt, Degree, Description, Primitive, PrimitiveInputs, RecordedAttempt, RecordedProposal, Sampler, Smoothness,
+    Special, Var, special,
+};
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::random::attempts;
 use stochgrad_tensor::{Real, Shape, Tensor, gamma_log_sample_derivatives};
 
@@ -59,6 +63,29 @@ impl<F: Real> Sampler<F> for LogGammas {
         let (normal, uniform) = (&normal[..count], &uniform[..count]);
         attempts::log_gamma(concentration, normal, uniform, boost, attempt.values, attempt.rejected);
     }
+
+    fn as_operations<'t>(&self, attempt: &RecordedAttempt<'t, F>) -> Option<RecordedProposal<'t, F>> {
+        let tape = attempt.tape;
+        let (a, x) = (*attempt.parameters.first()?, attempt.normals[0]);
+        let (u, boost) = (attempt.uniforms[2], attempt.uniforms[3]);
+        let one = tape.constant(1.0);
+        let small = a.lt(one);
+        let d = small.select(a + 1.0, a) - 1.0 / 3.0;
+        let t = x * (1.0 / 3.0) / d.sqrt();
+        let inside = t.gt(-one);
+        let t = inside.select(t, tape.constant(0.0));
+        let stretch = t.log1p();
+        let square = t.square();
+        let series = attempts::LOG_GAMMA_SERIES;
+        let series = series[1..].iter().fold(tape.constant(series[0]), |sum, &term| sum * t + term);
+        let direct = (stretch - t + square * 0.5) * 3.0 - t * square;
+        let h = d * t.abs().lt(tape.constant(0.1)).select(square.square() * series, direct);
+        let kept = inside * u.ln().lt(h);
+        let valid = a.gt(tape.constant(0.0)) * a.le(tape.constant(F::MAX.to_f64()));
+        let raised = small.select((boost.ln() / a).map(Map::MaxScalar(-F::MAX.to_f64() * 0.25)), tape.constant(0.0));
+        let value = valid.select(stretch * 3.0 + d.ln() + raised, tape.constant(f64::NAN));
+        Some(RecordedProposal { value, rejected: valid * (1.0 - kept) })
+    }
 }
 
 /// The logarithm of a gamma variate as a function of its concentration, at a constant value of the distribution
@@ -80,6 +107,10 @@ impl<F: Real> Primitive<F> for LogGammaPath {
     fn takes_from_pool(&self) -> bool {
         // The value shares the buffer of an operand that does.
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        inputs.get(1).map(|&value| Description::of(value))
     }
 
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], _output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
@@ -116,11 +147,29 @@ impl<F: Real> Primitive<F> for LogGammaDerivative {
         true
     }
 
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let &[a, logs] = inputs else { return None };
+        Some(Description::of(special::record(Special::GammaVariateByShape, &[a, logs])))
+    }
+
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
         vec![None, None]
     }
 
     fn smoothness(&self, _input: usize) -> Smoothness {
         Smoothness::Constant
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::check_description;
+
+    #[test]
+    fn attempts_are_described() {
+        let concentrations = [1e-3, 0.4, 1.0, 2.5, 1e4, f64::INFINITY, -1.0, f64::NAN];
+        check_description::<f64>(LogGammas, &concentrations, 1e-13);
+        check_description::<f32>(LogGammas, &concentrations, 1e-5);
     }
 }

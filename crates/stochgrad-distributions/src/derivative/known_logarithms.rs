@@ -7,7 +7,7 @@
 
 use crate::derivative::base_values::{WITH_LOGARITHM, WITH_LOGIT, behind, is_named};
 use std::sync::Arc;
-use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
+use stochgrad_tape::{Description, Primitive, PrimitiveInputs, Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 /// The same value, which refers to its logit.
@@ -57,6 +57,10 @@ impl<F: Real> Primitive<F> for Mark {
     fn takes_from_pool(&self) -> bool {
         // The value shares the buffer of an operand that does.
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        inputs.first().map(|&value| Description::of(value))
     }
 
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

@@ -7,7 +7,7 @@
 
 use crate::derivative::base_values::behind;
 use std::sync::Arc;
-use stochgrad_tape::{Op, Primitive, PrimitiveInputs, Smoothness, Var};
+use stochgrad_tape::{Description, Op, Primitive, PrimitiveInputs, Smoothness, Var};
 use stochgrad_tensor::{Real, Tensor};
 
 const MARK: &str = "draw with its logarithm";
@@ -67,6 +67,10 @@ impl<F: Real> Primitive<F> for Mark {
         true
     }
 
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        inputs.first().map(|&value| Description::of(value))
+    }
+
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
         vec![Some(adjoint), None]
     }
@@ -82,6 +86,7 @@ mod tests {
     use crate::continuous::chi2::Chi2;
     use crate::continuous::gamma::Gamma;
     use crate::continuous::inverse_gamma::InverseGamma;
+    use crate::continuous::log_normal::LogNormal;
     use crate::continuous::student_t::StudentT;
     use crate::distribution::Distribution;
     use crate::multivariate::dirichlet::Dirichlet;
@@ -90,7 +95,7 @@ mod tests {
 
     type Build = for<'t> fn(Var<'t, f64>) -> Box<dyn Distribution<'t, f64> + 't>;
 
-    const DISTRIBUTIONS: [(&str, Build); 8] = [
+    const DISTRIBUTIONS: [(&str, Build); 9] = [
         ("Gamma", |a| Box::new(Gamma::new(a, 2.0))),
         ("Gamma by scale", |a| Box::new(Gamma::from_scale(a, 1e-3))),
         ("Chi2", |a| Box::new(Chi2::new(a * 2.0))),
@@ -98,6 +103,7 @@ mod tests {
         ("Beta", |a| Box::new(Beta::new(a, a.tape().constant(1.0)))),
         ("Beta above", |a| Box::new(Beta::new(a.tape().constant(1.0), a))),
         ("StudentT", |a| Box::new(StudentT::new(a, a.tape().constant(0.5), 2.0))),
+        ("LogNormal", |a| Box::new(LogNormal::new(a.tape().constant(0.0), a.recip()))),
         ("Dirichlet", |a| Box::new(Dirichlet::new(Var::stack(&[a, a.tape().constant(1.0)]).unwrap()))),
     ];
 

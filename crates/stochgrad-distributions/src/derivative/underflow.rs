@@ -7,7 +7,7 @@
 //! with respect to it. Such a derivative is an error, in a recording and in each run of a program.
 
 use std::sync::Arc;
-use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness, Var};
+use stochgrad_tape::{Degree, Description, Primitive, PrimitiveInputs, Smoothness, Var};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Tensor};
 
@@ -102,6 +102,10 @@ impl<F: Real> Primitive<F> for Held {
         true
     }
 
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        inputs.first().map(|&value| Description::of(value))
+    }
+
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
         let full = adjoint.broadcast_to(output.shape()).expand_plates(&output.plates());
         vec![Some(inputs[0].tape().custom(Arc::new(HeldAdjoint(self.0)), &[full, inputs[0]]))]
@@ -125,15 +129,23 @@ impl HeldAdjoint {
         (lost > 0).then(|| {
             format!(
                 "{}: {lost} of {} samples are beyond the range of positive numbers of {}, and the derivative of the \
-                 cost with respect to them depends on how far beyond; use larger concentrations, {}a cost without \
-                 logarithms or poles at 0, or a method without a path (ScoreFunction, MeasureValued)",
+                 cost with respect to them depends on how far beyond; {}",
                 self.0.distribution,
                 values.len(),
                 F::NAME,
-                if F::NAME == "f32" { "f64, " } else { "" },
+                advice::<F>(),
             )
         })
     }
+}
+
+/// What to try where a derivative is refused.
+fn advice<F: Real>() -> String {
+    format!(
+        "use larger concentrations, {}a cost without logarithms or poles at 0, or a method without a path \
+         (ScoreFunction, MeasureValued)",
+        if F::NAME == "f32" { "f64, " } else { "" },
+    )
 }
 
 impl<F: Real> Primitive<F> for HeldAdjoint {
@@ -161,6 +173,23 @@ impl<F: Real> Primitive<F> for HeldAdjoint {
 
     fn takes_from_pool(&self) -> bool {
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let &[adjoint, value] = inputs else { return None };
+        let tape = value.tape();
+        let zero = tape.constant(0.0);
+        let beyond = value.map(Map::Outside(self.0.low, self.0.high));
+        // NaN matters.
+        let negligible = adjoint.abs().le(tape.constant(self.0.negligible));
+        let message = format!(
+            "{}: expected samples within the range of positive numbers of {}, got samples beyond it, and the derivative \
+             of the cost with respect to them depends on how far beyond; {}",
+            self.0.distribution,
+            F::NAME,
+            advice::<F>(),
+        );
+        Some(Description::of(beyond.select(zero, adjoint)).refusing(beyond * (1.0 - negligible), message))
     }
 
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

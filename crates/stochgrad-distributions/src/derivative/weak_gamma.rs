@@ -15,7 +15,7 @@ use crate::distribution::{WeakNoise, WeakPath};
 use crate::error::{DistributionError, DistributionResult};
 use crate::noise::Draw;
 use std::sync::Arc;
-use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Var, special};
+use stochgrad_tape::{Degree, Description, Primitive, PrimitiveInputs, Var, special};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// Logarithms of gamma variates with scale 1, and the log-density of the noise of each.
@@ -90,6 +90,13 @@ impl<F: Real> Primitive<F> for AtLeastOne {
 
     fn takes_from_pool(&self) -> bool {
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let &[a] = inputs else { return None };
+        let message = "expected concentrations of at least 1 after augmentation, got a smaller one: rejection sampling \
+                       needs them; ask for one more step of augmentation";
+        Some(Description::of(a).refusing(a.lt(a.tape().constant(1.0)), message))
     }
 
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

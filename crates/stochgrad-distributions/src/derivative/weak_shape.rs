@@ -9,7 +9,8 @@ use crate::error::DistributionResult;
 use crate::noise::Draw;
 use smallvec::SmallVec;
 use std::sync::Arc;
-use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
+use stochgrad_tape::special::{self, ShapePart};
+use stochgrad_tape::{Description, Primitive, PrimitiveInputs, Smoothness, Special, Var};
 use stochgrad_tensor::reduce::expand;
 use stochgrad_tensor::special::{ShapeDerivative, beta_shape_derivative, gamma_shape_derivative};
 use stochgrad_tensor::{Real, Shape, Tensor};
@@ -99,6 +100,17 @@ impl<F: Real> Primitive<F> for Family {
 
     fn takes_from_pool(&self) -> bool {
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let parts = [ShapePart::Positive, ShapePart::Negative, ShapePart::Constant].map(|part| {
+            let function = match self {
+                Family::Gamma => Special::GammaShapePart(part),
+                Family::Beta => Special::BetaShapePart(part),
+            };
+            special::record(function, inputs).unsqueeze(-1)
+        });
+        Var::concat(&parts, -1).ok().map(Description::of)
     }
 
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

@@ -53,7 +53,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Bernoulli<V> {
+pub struct Bernoulli<V = stochgrad_tape::Id> {
     parameter: ProbabilityOrLogit<V>,
 }
 

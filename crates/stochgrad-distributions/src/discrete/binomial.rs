@@ -63,7 +63,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Binomial<V> {
+pub struct Binomial<V = stochgrad_tape::Id> {
     trials: V,
     parameter: ProbabilityOrLogit<V>,
 }

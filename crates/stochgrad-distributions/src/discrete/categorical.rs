@@ -55,7 +55,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Categorical<V> {
+pub struct Categorical<V = stochgrad_tape::Id> {
     parameter: ProbabilitiesOrLogits<V>,
 }
 

@@ -22,7 +22,7 @@ use crate::error::DistributionError;
 use crate::prelude::*;
 use std::panic::Location;
 use std::sync::Arc;
-use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness, TapeError};
+use stochgrad_tape::{Degree, Description, Primitive, PrimitiveInputs, Smoothness, TapeError};
 use stochgrad_tensor::map::Map;
 
 distribution! {
@@ -89,6 +89,10 @@ impl<F: Real> Primitive<F> for WholeNumber {
             [value] => Ok(value.clone()),
             _ => Err(format!("expected one value, got {}", inputs.values.len())),
         }
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        inputs.first().map(|&value| Description::of(value))
     }
 
     fn gradient<'t>(&self, inputs: &[Var<'t, F>], output: Var<'t, F>, _adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

@@ -54,7 +54,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Geometric<V> {
+pub struct Geometric<V = stochgrad_tape::Id> {
     parameter: ProbabilityOrLogit<V>,
 }
 
@@ -148,7 +148,8 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
 
     fn variance(&self) -> Option<Var<'t, F>> {
         Some(match self.parameter {
-            ProbabilityOrLogit::Probability(p) => (1.0 - p) / p.square(),
+            // In two quotients: the derivative of one by the square overflows.
+            ProbabilityOrLogit::Probability(p) => (1.0 - p) / p / p,
             ProbabilityOrLogit::Logit(l) => (-l).exp() / l.sigmoid(),
         })
     }
@@ -252,7 +253,11 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Geometric<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
         // There are 1 / p trials on average.
         match self.parameter {
-            ProbabilityOrLogit::Probability(p) => self.parameter.entropy() / p,
+            ProbabilityOrLogit::Probability(p) => {
+                // In two terms, since the derivative of their quotient by p overflows.
+                let (log_p, log_q) = self.parameter.finite_logs();
+                -log_p - self.parameter.complement() * log_q / p
+            }
             ProbabilityOrLogit::Logit(l) => {
                 // −ln p − (1 − p) ln(1 − p) / p, where the second term tends to 1 for small p, and 1 / p overflows.
                 let tape = l.tape();

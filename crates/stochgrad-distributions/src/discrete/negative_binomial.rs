@@ -45,7 +45,7 @@ use stochgrad_tensor::special::{negative_binomial_cdf, negative_binomial_cdf_by_
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct NegativeBinomial<V> {
+pub struct NegativeBinomial<V = stochgrad_tape::Id> {
     successes: V,
     parameter: ProbabilityOrLogit<V>,
 }

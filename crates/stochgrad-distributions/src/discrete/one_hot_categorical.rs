@@ -50,7 +50,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct OneHotCategorical<V> {
+pub struct OneHotCategorical<V = stochgrad_tape::Id> {
     parameter: ProbabilitiesOrLogits<V>,
 }
 

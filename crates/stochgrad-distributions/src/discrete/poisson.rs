@@ -48,7 +48,7 @@ use stochgrad_tensor::{Real, Shape, Tensor};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Poisson<V> {
+pub struct Poisson<V = stochgrad_tape::Id> {
     parameter: RateOrLog<V>,
 }
 

@@ -7,7 +7,7 @@
 //! none was is an error.
 
 use std::sync::Arc;
-use stochgrad_tape::{Primitive, PrimitiveInputs, SetId, Smoothness, Var};
+use stochgrad_tape::{Description, Primitive, PrimitiveInputs, SetId, Smoothness, Var};
 use stochgrad_tensor::map::{Map, map};
 use stochgrad_tensor::{Real, Tensor};
 
@@ -55,6 +55,7 @@ impl Boundary {
 
     /// 1 where a value with this distance from the boundary, positive on the inner side, is outside the support, else
     /// 0. NaN is not outside.
+    #[track_caller]
     pub fn outside<'t, F: Real>(self, distance: Var<'t, F>) -> Var<'t, F> {
         outside(distance, self.nearest::<F>(), f64::INFINITY)
     }
@@ -64,6 +65,7 @@ impl Boundary {
     /// `distance` is the distance of `value` from the nearest boundary, positive on the inner side. Outside, `density`
     /// gets `within` instead of the value. Its derivatives there are multiplied by zero, so that they must be finite:
     /// `within` is any point inside the support, such as its middle.
+    #[track_caller]
     pub fn confine<'t, F: Real>(
         self,
         distance: Var<'t, F>,
@@ -79,6 +81,7 @@ impl Boundary {
     /// As [`confine`](Self::confine), for a support that is the positive real numbers. Infinity is outside.
     ///
     /// No other value stands for those outside: `density` may be NaN or infinite there, and so may its derivatives.
+    #[track_caller]
     pub fn confine_positive<'t, F: Real>(
         self,
         value: Var<'t, F>,
@@ -88,6 +91,7 @@ impl Boundary {
     }
 
     /// As [`confine_positive`](Self::confine_positive), for a support that is the unit interval.
+    #[track_caller]
     pub fn confine_unit<'t, F: Real>(
         self,
         value: Var<'t, F>,
@@ -103,11 +107,19 @@ impl Boundary {
 
 /// The log-density `density(value)` of a distribution on the real line, and −∞ with zero derivatives at infinite
 /// values, where `density` or its derivatives may be NaN.
+#[track_caller]
 pub(crate) fn confine_real<'t, F: Real>(
     value: Var<'t, F>,
     density: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
 ) -> Var<'t, F> {
     between(value, -F::MAX.to_f64(), F::MAX.to_f64(), density)
+}
+
+/// The logarithm of a probability or density, with zero derivatives where it is −∞: a factor of its derivative may be
+/// infinite there, and the weight of an impossible value is 0. If the logarithm jumps to −∞, its own operations say so.
+pub(crate) fn confine_possible<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
+    let impossible = log.held().map(Map::Outside(-F::MAX.to_f64(), f64::INFINITY));
+    impossible.select(log.tape().constant(f64::NEG_INFINITY), log)
 }
 
 /// What a distance from an end of the support is increased by, so that the end belongs to the support where the density
@@ -131,6 +143,7 @@ pub(crate) fn smallest_positive<F: Real>() -> f64 {
     F::MIN_POSITIVE.to_f64() * F::EPSILON.to_f64()
 }
 
+#[track_caller]
 fn between<'t, F: Real>(
     value: Var<'t, F>,
     low: f64,
@@ -142,6 +155,7 @@ fn between<'t, F: Real>(
 }
 
 /// 1 where a value is below `low` or above `high`, else 0.
+#[track_caller]
 fn outside<F: Real>(value: Var<'_, F>, low: f64, high: f64) -> Var<'_, F> {
     let range = Range { low, high };
     if value.ancestors() == SetId::EMPTY {
@@ -192,6 +206,19 @@ impl<F: Real> Primitive<F> for Outside {
 
     fn takes_from_pool(&self) -> bool {
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let &[value] = inputs else { return None };
+        let outside = value.map(self.range.comparison());
+        let description = Description::of(outside);
+        if self.seen {
+            return Some(description);
+        }
+        let message = "expected random values within the support, as in the recording that was compiled, got one \
+                       outside: a jump of the log-density, which its gradients leave out; compile a recording that has \
+                       such a value";
+        Some(description.refusing(outside, message))
     }
 
     fn gradient<'t>(

@@ -160,7 +160,7 @@ macro_rules! distribution {
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug)]
-        pub struct $name<V> {
+        pub struct $name<V = $crate::Id> {
             $($field: V,)+
         }
 

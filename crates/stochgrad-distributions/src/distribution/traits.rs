@@ -46,9 +46,11 @@ pub trait Distribution<'t, F: Real>: Debug {
     /// Outside the support it is −∞, and its derivatives are 0. NaN gives NaN. An end of the support belongs to it where
     /// the density has a finite limit there; where the density has a pole at an end, the log-density at this end is −∞.
     /// Infinite values are outside the support.
+    #[track_caller]
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F>;
 
     /// The log-probability of a value, summed over the event: one number for each combination of plate members.
+    #[track_caller]
     fn log_prob(&self, value: Var<'t, F>) -> Var<'t, F> {
         self.log_prob_each(value).sum()
     }
@@ -178,7 +180,7 @@ pub trait ScoreDifferentiable<'t, F: Real>: Distribution<'t, F> {}
 /// Samples are differentiable functions of the parameters, for fixed noise.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not reparameterised: `Pathwise` needs samples that are differentiable functions of the parameters",
-    note = "for a discrete distribution use `ScoreFunction`, `MeasureValued`, `Enumerate` (finite support), `GumbelSoftmax` (biased) or `Auto`"
+    note = "for bits and categories use `Enumerate`, `MeasureValued`, `ScoreFunction`, `GumbelSoftmax` (biased) or `Auto`; for counts `MeasureValued`, `ScoreFunction`, `Fini` (biased) or `Auto`"
 )]
 pub trait Reparameterized<'t, F: Real>: Distribution<'t, F> {
     /// Draws values whose derivatives with respect to the parameters are those of the sample path.
@@ -206,7 +208,7 @@ pub trait WeaklyReparameterized<'t, F: Real>: Distribution<'t, F> {
 /// The elements are independent bits.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a distribution of independent bits",
-    note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support), `Rebar` (relaxed) or `Auto`"
+    note = "for categories use `CategoricalDisArm`, `Carms`, `Arsm` or `Enumerate`; for any distribution `ScoreFunction`, `MeasureValued` (where a weak derivative is known) or `Auto`"
 )]
 pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
     /// The log-odds of a 1, of the event shape and differentiable with respect to the parameters.
@@ -216,7 +218,7 @@ pub trait IndependentBits<'t, F: Real>: ScoreDifferentiable<'t, F> {
 /// The elements are independent choices among the same number of categories.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a distribution of independent categories",
-    note = "use `ScoreFunction`, `MeasureValued` (where a weak derivative is known), `Enumerate` (finite support) or `Auto`"
+    note = "for bits use `DisArm`, `Arms` or `Enumerate`; for any distribution `ScoreFunction`, `MeasureValued` (where a weak derivative is known) or `Auto`"
 )]
 pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
     /// The logarithms of the probabilities, finite and differentiable with respect to the parameters: the independent
@@ -233,7 +235,7 @@ pub trait IndependentCategories<'t, F: Real>: ScoreDifferentiable<'t, F> {
 /// The support of an element is finite.
 #[diagnostic::on_unimplemented(
     message = "the support of `{Self}` is not finite: it cannot be enumerated",
-    note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `MeasureValued` (where a weak derivative is known) or `Auto`"
+    note = "for counts use `MeasureValued`, `StochasticDerivatives`, `DiscreteGo` or `Fini` (biased); for a continuous distribution `Pathwise` (where it is reparameterised) or `MeasureValued`; for any distribution `ScoreFunction` or `Auto`"
 )]
 pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
     /// The number of values of one element. It is known without a list of them, so that a limit can be checked before
@@ -276,7 +278,7 @@ pub trait FiniteSupport<'t, F: Real>: Distribution<'t, F> {
 /// distributions.
 #[diagnostic::on_unimplemented(
     message = "no weak derivative is known for `{Self}`",
-    note = "use `ScoreFunction`, `Pathwise` (reparameterised distributions), `Enumerate` (finite support) or `Auto`"
+    note = "for a continuous distribution use `Pathwise` (where it is reparameterised); for a discrete one `Enumerate` (finite support); for any distribution `ScoreFunction` or `Auto`"
 )]
 pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
     /// The coupled positive and negative parts of the derivative with respect to the parameter at this position, given
@@ -299,7 +301,7 @@ pub trait WeakDerivative<'t, F: Real>: Distribution<'t, F> {
 /// 2022.
 #[diagnostic::on_unimplemented(
     message = "no stochastic derivative is known for `{Self}`",
-    note = "use `MeasureValued`, `ScoreFunction`, `Pathwise` (reparameterised distributions) or `Auto`"
+    note = "for a continuous distribution use `Pathwise` (where it is reparameterised); for any distribution `MeasureValued` (where a weak derivative is known), `ScoreFunction` or `Auto`"
 )]
 pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
     /// The jumps that make up the derivative with respect to the parameter at this position, given the primal sample on
@@ -320,7 +322,7 @@ pub trait StochasticDerivative<'t, F: Real>: Distribution<'t, F> {
 /// A discrete distribution whose samples are a hard threshold of perturbed, differentiable parameters.
 #[diagnostic::on_unimplemented(
     message = "no continuous relaxation is known for `{Self}`",
-    note = "use `Pathwise` (reparameterised distributions), `ScoreFunction`, `MeasureValued` or `Enumerate` (finite support)"
+    note = "for a continuous distribution use `Pathwise` (where it is reparameterised), which needs no relaxation; for counts `MeasureValued`, `ScoreFunction` or `Fini` (biased)"
 )]
 pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
     /// The logits to which noise is added, differentiable with respect to the parameters.
@@ -527,7 +529,7 @@ pub trait ClosedFormEntropy<'t, F: Real>: Distribution<'t, F> {
 /// The Kullback–Leibler divergence to another distribution has a closed form.
 #[diagnostic::on_unimplemented(
     message = "no closed form is known for the divergence from `{Self}` to `{Q}`",
-    note = "estimate it: the cost `p.log_prob(x) − q.log_prob(x)` of a sample `x` of `p`"
+    note = "the divergence between a discrete and a continuous distribution is infinite: choose two distributions of the same values; between those, estimate it with `monte_carlo_kl`, or as the cost `p.log_prob(x) − q.log_prob(x)` of a sample `x` of `p`"
 )]
 pub trait KlDivergence<'t, F: Real, Q: ?Sized = Self> {
     /// `KL(self ‖ other)` in nats, summed over the event axes.

@@ -48,7 +48,7 @@ const TOLERANCE: f64 = 1e-3;
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Lkj<V> {
+pub struct Lkj<V = stochgrad_tape::Id> {
     dimension: usize,
     concentration: V,
 }

@@ -19,7 +19,7 @@ use crate::family;
 use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
 use std::sync::Arc;
-use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness};
+use stochgrad_tape::{Description, Primitive, PrimitiveInputs, Smoothness};
 use stochgrad_tensor::layout::category_counts;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce;
@@ -40,7 +40,7 @@ use stochgrad_tensor::special::binomial_cdf;
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Multinomial<V> {
+pub struct Multinomial<V = stochgrad_tape::Id> {
     trials: V,
     parameter: ProbabilitiesOrLogits<V>,
 }
@@ -152,6 +152,36 @@ impl<F: Real> Primitive<F> for CategoryCounts {
 
     fn takes_from_pool(&self) -> bool {
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let &[probabilities, trials, noise] = inputs else { return None };
+        let shape = noise.shape();
+        let count = shape.last().copied()?;
+        let tape = noise.tape();
+        let [zero, nan] = [0.0, f64::NAN].map(|number| tape.constant(number));
+        let negative = probabilities.lt(zero);
+        let weights = negative.select(nan, probabilities).broadcast_to(shape.clone());
+        let wide = trials.broadcast_to(shape.with_size(shape.rank() - 1, 1)).index(-1, 0);
+        let of = |values: Var<'t, F>, category: usize| values.index(-1, category);
+        // The weights of a category and of all later ones.
+        let mut rests: Vec<Var<'t, F>> = vec![of(weights, count - 1)];
+        for category in (0..count - 1).rev() {
+            let rest = rests[rests.len() - 1] + of(weights, category);
+            rests.push(rest);
+        }
+        let total = rests[rests.len() - 1];
+        let none = total.gt(zero).select(tape.constant(1.0), nan);
+        let mut left = wide;
+        let mut counts = Vec::with_capacity(count);
+        for (category, &rest) in rests.iter().rev().enumerate() {
+            let share = (of(weights, category) / rest).clamp(0.0, 1.0);
+            let share = rest.equal(zero).select(none, share);
+            let found = special::binomial_draw(of(noise, category), left, share);
+            counts.push(found.unsqueeze(-1));
+            left = left - found;
+        }
+        Var::concat(&counts, -1).ok().map(Description::of)
     }
 
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

@@ -22,7 +22,7 @@ use crate::family;
 use crate::prelude::*;
 use std::f64::consts::PI;
 use std::sync::Arc;
-use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness};
+use stochgrad_tape::{Degree, Description, Primitive, PrimitiveInputs, Smoothness};
 
 /// Dependent normal values as vectors, given by location and covariance. One element is the last axis.
 ///
@@ -39,7 +39,7 @@ use stochgrad_tape::{Degree, Primitive, PrimitiveInputs, Smoothness};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct MultivariateNormal<V> {
+pub struct MultivariateNormal<V = stochgrad_tape::Id> {
     location: V,
     spread: Spread<V>,
 }
@@ -101,6 +101,16 @@ impl<F: Real> Primitive<F> for Symmetric {
             }
         }
         Ok(matrices.clone())
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let &[matrices] = inputs else { return None };
+        let diagonal = matrices.diagonal();
+        let scale = (diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2)).abs().sqrt();
+        let message =
+            "expected a symmetric covariance, got different values on both sides of the diagonal; use (Σ + Σᵀ)/2";
+        let wrong = (matrices - matrices.transpose()).abs().gt(scale * F::EPSILON.to_f64().sqrt());
+        Some(Description::of(matrices).refusing(wrong, message))
     }
 
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

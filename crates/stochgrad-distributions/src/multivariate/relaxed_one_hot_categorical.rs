@@ -51,7 +51,7 @@ fn shares<F: Real>(scaled: Var<'_, F>) -> Var<'_, F> {
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct RelaxedOneHotCategorical<V> {
+pub struct RelaxedOneHotCategorical<V = stochgrad_tape::Id> {
     temperature: V,
     parameter: ProbabilitiesOrLogits<V>,
 }

@@ -23,7 +23,8 @@ use crate::multivariate::multivariate_normal::{below_diagonal, check_triangle};
 use crate::prelude::*;
 use std::f64::consts::{LN_2, PI};
 use std::sync::Arc;
-use stochgrad_tape::{Degree, Primitive, PrimitiveInputs};
+use stochgrad_tape::{Degree, Description, Primitive, PrimitiveInputs};
+use stochgrad_tensor::map::Map;
 
 distribution! {
     /// Positive definite matrices, given by degrees of freedom and the lower Cholesky factor of the scale. One element
@@ -138,6 +139,18 @@ impl<F: Real> Primitive<F> for Regular {
 
     fn takes_from_pool(&self) -> bool {
         true
+    }
+
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let &[factor] = inputs else { return None };
+        let n = factor.shape().last().copied()?;
+        let below = Tensor::from_fn([n, n], |cell| if cell % n < cell / n { F::ONE } else { F::ZERO });
+        let rest = (factor * factor.tape().constant(&below)).square().sum_axis(-1).sqrt();
+        let (share, least) = (Self::share::<F>(n).to_f64(), F::MIN_POSITIVE.to_f64().sqrt() * 2.0);
+        let bound = (rest * share).map(Map::MaxScalar(least));
+        let diagonal = factor.diagonal();
+        let raised = diagonal.lt(bound).select(bound, diagonal);
+        Some(Description::of(factor - diagonal.to_diagonal() + raised.to_diagonal()))
     }
 
     fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {

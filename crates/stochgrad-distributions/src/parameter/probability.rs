@@ -215,6 +215,7 @@ pub(crate) fn held<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
 
 /// A log-probability that is a sum of [`held`] logarithms or finite logits, set to −∞ where one of them replaces an
 /// infinity. The derivatives remain those of the finite sum, so that the score of an impossible value is not NaN.
+#[track_caller]
 pub(crate) fn released<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
     log.map(Map::Unguard)
 }

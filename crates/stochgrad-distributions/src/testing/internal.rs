@@ -4,8 +4,8 @@ use crate::distribution::{Alternatives, Distribution};
 use crate::error::{DistributionError, DistributionResult};
 use crate::noise::{Draw, NoiseKey, NoiseSource};
 use rand_chacha::ChaCha8Rng;
-use stochgrad_tape::{NoiseLayout, Var};
-use stochgrad_tensor::Tensor;
+use stochgrad_tape::{Attempt, DrawKey, NoiseLayout, RecordedAttempt, Sampler, Tape, Var, draw_elements};
+use stochgrad_tensor::{Pool, Real, Tensor};
 
 /// Noise whose integers are all the same.
 pub(crate) struct Fixed(pub(crate) u64);
@@ -92,4 +92,54 @@ pub(crate) fn capabilities<'t>(distribution: &dyn Distribution<'t, f64>) -> [boo
         can.relaxed.is_some(),
         can.entropy.is_some(),
     ]
+}
+
+/// A sampler of one parameter that compares each attempt with its description by recorded operations.
+struct Described<'a, S> {
+    sampler: &'a S,
+    tolerance: f64,
+}
+
+impl<F: Real, S: Sampler<F>> Sampler<F> for Described<'_, S> {
+    fn name(&self) -> &str {
+        self.sampler.name()
+    }
+
+    fn attempt(&self, attempt: &mut Attempt<'_, F>) {
+        self.sampler.attempt(attempt);
+        let tape = Tape::<F>::new();
+        let count = attempt.len();
+        let noise = |fill: &dyn Fn(&mut [F])| {
+            let mut values = vec![F::ZERO; count];
+            fill(&mut values);
+            tape.constant(Tensor::new(values, [count]).unwrap())
+        };
+        let recorded = RecordedAttempt {
+            tape: &tape,
+            number: tape.constant(attempt.number() as f64),
+            parameters: vec![noise(&|x| x.copy_from_slice(attempt.parameter(0)))],
+            uniforms: (0..Attempt::<F>::SLOTS).map(|slot| noise(&|x| attempt.uniform(slot, x))).collect(),
+            normals: (1..Attempt::<F>::SLOTS).map(|slot| noise(&|x| attempt.normal(slot - 1, x))).collect(),
+        };
+        let proposal = self.sampler.as_operations(&recorded).expect("a description");
+        let [values, rejected] = [proposal.value, proposal.rejected].map(|var| var.peek().unwrap());
+        for element in 0..count {
+            let (found, expected) = (values.as_slice()[element].to_f64(), attempt.values[element].to_f64());
+            assert_eq!(rejected.as_slice()[element] == F::ONE, attempt.rejected[element], "{}", self.sampler.name());
+            let near = (found - expected).abs() <= self.tolerance * expected.abs().max(1.0);
+            let same = near || found == expected || (found.is_nan() && expected.is_nan());
+            assert!(same || attempt.rejected[element], "{}: {found:e}, not {expected:e}", self.sampler.name());
+        }
+    }
+}
+
+/// A draw whose attempts are compared with their description by recorded operations, for each of some parameters.
+pub(crate) fn check_description<F: Real>(sampler: impl Sampler<F>, parameters: &[f64], tolerance: f64) {
+    for &parameter in parameters {
+        let mut values = vec![F::ZERO; 300];
+        let described = Described { sampler: &sampler, tolerance };
+        let key = DrawKey::new(5, 0, 9);
+        let parameter = [F::from_f64(parameter)];
+        draw_elements(&Pool::new(), &described, &key, &NoiseLayout::flat(300), &[&parameter], &mut values).unwrap();
+    }
 }

@@ -53,6 +53,6 @@ pub use samples::{Build, assert_close};
 #[cfg(test)]
 pub(crate) use discrete::{COSTS, SIDES, States, check_weak_arguments};
 #[cfg(test)]
-pub(crate) use internal::{Evaluated, Fixed, capabilities, check_uniform, tangent, with_gradient};
+pub(crate) use internal::{Evaluated, Fixed, capabilities, check_description, check_uniform, tangent, with_gradient};
 #[cfg(test)]
 pub(crate) use samples::{leaves, on_samples, variance};

@@ -46,7 +46,7 @@ pub struct LearnedParameters {
 impl LearnedParameters {
     /// No arrays yet; they will be learned with this step size.
     pub fn new(learning_rate: f64) -> Self {
-        LearnedParameters { learning_rate, slots: SlotSet::new(PARTS) }
+        LearnedParameters { learning_rate, slots: SlotSet::new(PARTS).with_learned(VALUE.name) }
     }
 
     /// The arrays with the moments of Adam, for [`Method::slots`](stochgrad_graph::Method::slots).

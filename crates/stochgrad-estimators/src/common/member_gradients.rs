@@ -101,7 +101,7 @@ pub fn sum_over_plates<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
 pub fn second_moment<'t, F: Real>(gradients: &[Var<'t, F>]) -> Option<Var<'t, F>> {
     let squares = gradients.iter().map(|gradient| gradient.square().sum());
     squares.reduce(|sum, square| sum + square).map(|sum| {
-        let members: usize = sum.plates().iter().map(|&plate| sum.tape().plate_size(plate)).product();
+        let members: usize = sum.plates().iter().map(|&plate| sum.tape().whole_plate_size(plate)).product();
         sum_over_plates(sum) * (1.0 / members as f64)
     })
 }

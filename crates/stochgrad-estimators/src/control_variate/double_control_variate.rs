@@ -176,7 +176,7 @@ impl DoubleControlVariate {
                 context.refused("the mean of the distribution has no closed form; use ScoreFunction with LeaveOneOut")
             );
         };
-        let others = |of: Var<'t, F>| (of.sum_over(plate) - of) * (1.0 / (tape.plate_size(plate) - 1) as f64);
+        let others = |of: Var<'t, F>| (of.sum_over(plate) - of) * (1.0 / (tape.whole_plate_size(plate) - 1) as f64);
         let mut loss: Option<Var<'t, F>> = None;
         for (cost, slope) in context.cost_gradients()? {
             if cost.joint.contains(&plate) {

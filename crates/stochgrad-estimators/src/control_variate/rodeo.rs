@@ -216,7 +216,7 @@ where
         let Some(plate) = context.plate() else { return Ok(terms) };
         let tape = context.tape();
         let zero = tape.constant(0.0);
-        let members = tape.plate_size(plate);
+        let members = tape.whole_plate_size(plate);
         let boundary = Boundary::split(context, distribution)?;
         let (logits, inside) = (distribution.logits(), boundary.inside.logits());
         let width = logits.shape().numel();

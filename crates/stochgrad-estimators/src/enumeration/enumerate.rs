@@ -20,7 +20,7 @@
 use crate::enumeration::constant_support::{independent_elements, joint_support};
 use stochgrad_distributions::{DistributionResult, Family, FiniteSupport};
 use stochgrad_graph::{Count, GradientMethod, GraphResult, Method, Order, Profile, SampleContext, SampleSet, Size};
-use stochgrad_tape::{PlateKind, Tape, Var};
+use stochgrad_tape::{Plate, PlateKind, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor, instantiated};
 
 /// The exact sum over all joint states of a node, for distributions with a small finite support.
@@ -46,11 +46,12 @@ use stochgrad_tensor::{Real, Shape, Tensor, instantiated};
 #[derive(Clone, Copy, Debug)]
 pub struct Enumerate {
     limit: usize,
+    plate: Option<Plate>,
 }
 
 impl Default for Enumerate {
     fn default() -> Self {
-        Enumerate { limit: 4096 }
+        Enumerate { limit: 4096, plate: None }
     }
 }
 
@@ -62,7 +63,13 @@ impl Enumerate {
 
     /// Sets the largest number of joint states that is enumerated; a node with more of them is an error.
     pub fn limit(self, states: usize) -> Self {
-        Enumerate { limit: states }
+        Enumerate { limit: states, ..self }
+    }
+
+    /// Makes the node one for each member of a plate, as it is anyway if its parameters carry the plate. Without this,
+    /// all members share a node whose parameters lack the plate.
+    pub fn on_plate(self, plate: Plate) -> Self {
+        Enumerate { plate: Some(plate), ..self }
     }
 }
 
@@ -85,7 +92,11 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        enumerate(context, distribution, self.limit)
+        let mut set = enumerate(context, distribution, self.limit)?;
+        if let (Some(plate), Some((weights, _))) = (self.plate, &mut set.weights) {
+            *weights = weights.expand_plates(&[plate]);
+        }
+        Ok(set)
     }
 }
 

@@ -88,7 +88,7 @@ impl<'t, F: Real> Ingredients<'t, F> {
             // Members of a plate that the sample lacks meet in it; the cost is averaged over them later.
             let own = latent.plates();
             let met = self.plates.iter().filter(|plate| !own.contains(plate));
-            let members: usize = met.map(|&plate| tape.plate_size(plate)).product();
+            let members: usize = met.map(|&plate| tape.whole_plate_size(plate)).product();
             if members == 1 { gradient } else { gradient * (1.0 / members as f64) }
         });
         Ok(scaled.collect())

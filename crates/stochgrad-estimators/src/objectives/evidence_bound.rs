@@ -183,7 +183,7 @@ impl EvidenceBound {
 
     /// The guarantee for the parameters of the samples' distribution.
     fn guarantee<F: Real>(&self, graph: &Graph<'_, F>) -> Guarantee {
-        let several = self.together.is_some_and(|(plate, _)| graph.tape().plate_size(plate) > 1);
+        let several = self.together.is_some_and(|(plate, _)| graph.tape().whole_plate_size(plate) > 1);
         let bias = if self.score == Score::LeftOut && several { Bias::Gradient } else { Bias::Unbiased };
         Guarantee { bias, order: Order::Finite(1) }
     }
@@ -229,7 +229,7 @@ impl<'t, F: Real> Objective<'_, 't, F> {
             None => (one, one * 0.0),
             Some((plate, alpha)) => {
                 let scaled = log_weight * (1.0 - alpha);
-                let members = self.graph.tape().plate_size(plate) as f64;
+                let members = self.graph.tape().whole_plate_size(plate) as f64;
                 let normalized = (scaled - scaled.log_mean_exp_over(plate)).exp() * (1.0 / members);
                 (normalized, normalized * (1.0 - normalized) * (1.0 - alpha))
             }

@@ -13,7 +13,8 @@
 use smallvec::SmallVec;
 use std::sync::Arc;
 use stochgrad_distributions::{Distribution, Relaxed};
-use stochgrad_tape::{Primitive, PrimitiveInputs, Smoothness, Var};
+use stochgrad_tape::{Description, Primitive, PrimitiveInputs, Smoothness, Var};
+use stochgrad_tensor::sort::Order;
 use stochgrad_tensor::{Real, Tensor};
 
 /// The map from perturbed logits to a point of the simplex.
@@ -100,6 +101,33 @@ impl<F: Real> Primitive<F> for Sparse {
         true
     }
 
+    fn as_operations<'t>(&self, inputs: &[Var<'t, F>]) -> Option<Description<'t, F>> {
+        let &[logits] = inputs else { return None };
+        let shape = logits.shape();
+        let width = shape.last().copied()?;
+        let tape = logits.tape();
+        let z = logits - logits.max_axis(-1).unsqueeze(-1);
+        let counts = tape.constant(Tensor::from_fn([width], |k| F::from_usize(k + 1)));
+        let (sorted, _) = z.sort(-1, Order::Descending);
+        if self.0 == SimplexMap::Sparsemax {
+            // The threshold of the support is the largest one.
+            let threshold = ((sorted.cumsum(-1) - 1.0) / counts).max_axis(-1).unsqueeze(-1);
+            return Some(Description::of((z - threshold).relu()));
+        }
+        let half = sorted * 0.5;
+        let sum = half.cumsum(-1);
+        let mean = sum / counts;
+        let rest = (1.0 - (half.square().cumsum(-1) - sum * mean)) / counts;
+        let thresholds = mean - rest.relu().sqrt();
+        let zero = tape.constant(0.0);
+        let outside = rest.lt(zero).maximum(thresholds.ge(half));
+        // The support is a prefix of the order, and the threshold that of its last member.
+        let support = outside.cumsum(-1).equal(zero);
+        let size = support.sum_axis(-1).unsqueeze(-1);
+        let threshold = counts.equal(size).select(thresholds, zero).sum_axis(-1).unsqueeze(-1);
+        Some(Description::of((z * 0.5 - threshold).relu().square()))
+    }
+
     fn gradient<'t>(&self, _: &[Var<'t, F>], output: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
         let weight = match self.0 {
             SimplexMap::Sparsemax => output.step(),
@@ -177,6 +205,20 @@ mod tests {
         let thresholds: Vec<f64> = (0..3).map(|k| z[k] / 2.0 - p[k].sqrt()).collect();
         assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12 && p[3] == 0.0 && z[3] / 2.0 < thresholds[0]);
         close(&thresholds, &[thresholds[0]; 3]);
+    }
+
+    #[test]
+    fn sparse_maps_are_described() {
+        let tape = Tape::<f64>::new();
+        let rows = [0.3, -0.2, 1.4, 0.0, 5.0, -9.0, 4.9, 4.95, 0.1, 0.1, 0.1, 0.1];
+        let z = tape.parameter(Tensor::new(rows.to_vec(), [3, 4]).unwrap());
+        for map in SPARSE {
+            let expected = tape.custom(Arc::new(Sparse(map)), &[z]).peek().unwrap();
+            let found = Sparse(map).as_operations(&[z]).unwrap().value.peek().unwrap();
+            for (found, expected) in found.as_slice().iter().zip(expected.as_slice()) {
+                assert!((found - expected).abs() < 1e-14, "{map:?}: {found}, not {expected}");
+            }
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ use stochgrad_tensor::Real;
 #[track_caller]
 pub fn log_variance<'t, F: Real>(log_ratio: Var<'t, F>, samples: Plate) -> Var<'t, F> {
     let tape = log_ratio.tape();
-    let members = tape.plate_size(samples);
+    let members = tape.whole_plate_size(samples);
     if members < 2 || !log_ratio.plates().contains(&samples) {
         let message = format!(
             "log_variance: expected a log-ratio along a plate of at least 2 samples, got {} along plate \"{}\" of \

@@ -210,7 +210,7 @@ pub fn check_baseline<F: Real>(tape: &Tape<F>, plate: Option<Plate>, baseline: &
 
 fn check_baseline_body<F: Real>(tape: &Tape<F>, plate: Option<Plate>, baseline: &dyn Memory) -> Result<(), String> {
     match plate {
-        Some(plate) if tape.plate_kind(plate).is_independent() => baseline.check(tape.plate_size(plate)),
+        Some(plate) if tape.plate_kind(plate).is_independent() => baseline.check(tape.whole_plate_size(plate)),
         Some(plate) if tape.plate_kind(plate) == PlateKind::SchemeSamples => baseline.check(1).map_err(|_| {
             let name = baseline.name().unwrap_or_else(|| "this baseline".into());
             format!(

@@ -35,6 +35,7 @@ impl<'a, 't, F: Real> Analysis<'a, 't, F> {
     /// For earlier errors on the tape, and for methods that cannot be used where they are.
     pub(crate) fn new(graph: &'a Graph<'t, F>, state: &'a State<'t, F>) -> GraphResult<Self> {
         graph.tape().check()?;
+        state.check_factors()?;
         let recording = Recording::new(graph, state);
         let mut paths = worst_paths(&recording);
         let mixing = Mixing::new(&recording);

@@ -12,27 +12,42 @@ use crate::analysis::recording::Recording;
 use crate::error::{GraphError, GraphResult};
 use crate::graph::node::StochasticNode;
 use crate::reduction::reduced_plates;
-use std::collections::HashSet;
-use stochgrad_tape::{Id, Op, Plate, PlateSet, Var, Weights};
+use std::collections::HashMap;
+use stochgrad_tape::{Op, Plate, PlateSet, Visit, Weights};
 use stochgrad_tensor::Real;
+
+/// A set whose weights carry other plates.
+struct WeightedSet {
+    node: usize,
+    /// The plates that the weights carry, and those that the weights of these carry: the weights of an enumerated node
+    /// below another one carry the states of that one, whose weights carry further plates.
+    varying: PlateSet,
+}
+
+/// An operation in which members of a plate meet that have a set each.
+struct Meeting {
+    node: usize,
+    operation: usize,
+    set: Plate,
+    met: Plate,
+}
 
 /// Refuses operations that have no meaning on the sets of values of some nodes.
 pub(crate) fn check_weighted_sets<F: Real>(recording: &Recording<'_, '_, F>) -> GraphResult<()> {
     let tape = recording.tape;
+    let mut sets = HashMap::new();
     for (index, node) in recording.nodes.iter().enumerate() {
         let is_set = |plate: &Plate| {
             matches!(tape.weights(*plate), Weights::Given { .. }) || !tape.plate_kind(*plate).is_independent()
         };
         let Some(set) = node.plate.filter(is_set) else { continue };
         check_reads_of_set(recording, node, set)?;
-        // The weights of an enumerated node below another one carry the states of that one, whose weights carry further
-        // plates.
         let varying = reduced_plates(tape, &[set]).without(&[set]);
         if !varying.is_empty() {
-            check_operations_on_set(recording, index, set, &varying)?;
+            sets.insert(set, WeightedSet { node: index, varying });
         }
     }
-    Ok(())
+    if sets.is_empty() { Ok(()) } else { check_operations_on_sets(recording, &sets) }
 }
 
 /// Refuses host code that reads the set: its members are not draws, so what the code computes from one of them has no
@@ -57,54 +72,65 @@ fn check_reads_of_set<'t, F: Real>(
     Ok(())
 }
 
-/// Goes back from the costs to the node, over everything that carries the set, and refuses operations in which several
-/// members of the varying plates meet.
-fn check_operations_on_set<F: Real>(
+/// Refuses operations on the way from a node to a cost in which several members of the varying plates of its set meet.
+fn check_operations_on_sets<F: Real>(
     recording: &Recording<'_, '_, F>,
-    index: usize,
-    set: Plate,
-    varying: &PlateSet,
+    sets: &HashMap<Plate, WeightedSet>,
 ) -> GraphResult<()> {
-    let (tape, node) = (recording.tape, &recording.nodes[index]);
-    let cone = tape.cone(node.value.id(), recording.end);
-    let mut pending: Vec<Id> = recording.downstream(index).map(|at| recording.part(at).value.id()).collect();
-    let mut seen = HashSet::new();
-    while let Some(id) = pending.pop() {
-        if cone.binary_search(&id).is_err() || !seen.insert(id) {
-            continue;
+    let Recording { tape, nodes, end, .. } = *recording;
+    let reaches_cost = reaching_costs(recording);
+    let mut first: Option<Meeting> = None;
+    tape.visit(end, &mut |visit| {
+        if !reaches_cost[visit.id.index()] {
+            return;
         }
-        let var = tape.var(id)?;
-        let op = var.op();
-        let is_node = matches!(op, Some(Op::Sample(_)));
-        for (at, input) in var.inputs().into_iter().enumerate() {
-            pending.push(input.id());
-            // The states of a node downstream lack the plates of its parameters, which its weights carry.
-            if is_node && at > 0 {
-                continue;
+        // The states of a node downstream lack the plates of its parameters, which its weights carry.
+        let operands = if matches!(visit.op, Op::Sample(_)) { 1 } else { visit.inputs.len() };
+        for input in 0..operands.min(visit.inputs.len()) {
+            for plate in visit.input_plates(input) {
+                let Some(set) = sets.get(plate) else { continue };
+                let Some(met) = met_plate(&visit, input, &set.varying) else { continue };
+                let site = nodes[set.node].site;
+                let descends = (0..visit.inputs.len()).any(|at| tape.set_contains(visit.input_ancestors(at), site));
+                if descends && first.as_ref().is_none_or(|first| set.node < first.node) {
+                    first = Some(Meeting { node: set.node, operation: visit.id.index(), set: *plate, met });
+                }
             }
-            let met = met_plate(var, op.as_ref(), input, varying);
-            if let (Some(met), true) = (met, input.plates().contains(&set)) {
-                return Err(node.refused(format!(
-                    "an operation{} depends on several members of plate \"{}\" together, and each of them has a \
-                     weighted set of values of its own; keep that plate in the cost, average over plate \"{}\" first, \
-                     or use a method with independent samples, such as ScoreFunction",
-                    var.location().map_or(String::new(), |at| format!(" ({at})")),
-                    tape.plate_name(met),
-                    tape.plate_name(set)
-                )));
-            }
+        }
+    });
+    let Some(Meeting { node, operation, set, met }) = first else { return Ok(()) };
+    let at = tape.var_at(operation)?.location().map_or(String::new(), |at| format!(" ({at})"));
+    Err(nodes[node].refused(format!(
+        "an operation{at} depends on several members of plate \"{}\" together, and each of them has a weighted set of \
+         values of its own; keep that plate in the cost, average over plate \"{}\" first, or use a method with \
+         independent samples, such as ScoreFunction",
+        tape.plate_name(met),
+        tape.plate_name(set)
+    )))
+}
+
+/// Whether a cost depends on each value.
+fn reaching_costs<F: Real>(recording: &Recording<'_, '_, F>) -> Vec<bool> {
+    let mut reaches = vec![false; recording.end];
+    for (_, part) in recording.parts() {
+        if let Some(reaches) = reaches.get_mut(part.value.id().index()) {
+            *reaches = true;
         }
     }
-    Ok(())
+    recording.tape.visit_backwards(recording.end, &mut |visit| {
+        if reaches[visit.id.index()] {
+            visit.inputs.iter().for_each(|input| reaches[input.index()] = true);
+        }
+    });
+    reaches
 }
 
 /// The plate whose members meet in an operation: a plate that an operand loses, or a plate over which the operand is
 /// reduced although it lacks the plate.
-fn met_plate<F: Real>(var: Var<'_, F>, op: Option<&Op>, input: Var<'_, F>, varying: &PlateSet) -> Option<Plate> {
-    let kept = var.plates();
-    let lost = input.plates().into_iter().find(|plate| varying.contains(plate) && !kept.contains(plate));
-    match op {
-        Some(Op::PlateReduce(plate, _)) if varying.contains(plate) => Some(*plate),
-        _ => lost,
+fn met_plate<F: Real>(visit: &Visit<'_, F>, input: usize, varying: &PlateSet) -> Option<Plate> {
+    let is_lost = |plate: &&Plate| varying.contains(plate) && !visit.plates.contains(plate);
+    match visit.op {
+        Op::PlateReduce(plate, _) if varying.contains(plate) => Some(*plate),
+        _ => visit.input_plates(input).iter().find(is_lost).copied(),
     }
 }

@@ -60,6 +60,8 @@ fn split<'t, F: Real>(value: Var<'t, F>, depth: usize) -> Option<Split<'t, F>> {
     let inputs = value.inputs();
     let tape = value.tape();
     match op {
+        // The parts of all shards are combined when the surrogate reduces the plate itself.
+        Op::AllReduce(_) => split(inputs[0], depth - 1),
         Op::PlateReduce(plate, how) => {
             let is_own = match (tape.weights(plate), how) {
                 (Weights::Mean, PlateReduction::Mean) | (Weights::Sum, PlateReduction::Sum) => true,
@@ -134,7 +136,7 @@ fn add<'t, F: Real>(sum: Var<'t, F>, left: Split<'t, F>, right: Split<'t, F>) ->
         for &plate in &counted {
             match tape.weights(plate) {
                 Weights::Mean => {}
-                Weights::Sum => count *= tape.plate_size(plate) as f64,
+                Weights::Sum => count *= tape.whole_plate_size(plate) as f64,
                 // The weights add up to one in expectation.
                 Weights::Given { .. } if !again.contains(&plate) => {}
                 Weights::Given { .. } => return None,

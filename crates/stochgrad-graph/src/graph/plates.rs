@@ -27,6 +27,23 @@ impl<'t, F: Real> Graph<'t, F> {
         self.new_plate(name, size, PlateKind::SchemeSamples, Location::caller())
     }
 
+    /// Makes a plate of data a shard: the data recorded under this plate name are those of the members from position
+    /// `first` on of `whole` members, and other graphs hold the other members. Call it before the data are recorded. The
+    /// compiled graphs of all shards run together; see [`CompiledGraph::run_shards`](crate::CompiledGraph::run_shards)
+    /// and [`Tape::shard_plate`](stochgrad_tape::Tape::shard_plate).
+    ///
+    /// # Errors
+    /// If a plate has this name already.
+    #[track_caller]
+    pub fn shard(&self, plate: &str, first: usize, whole: usize) -> GraphResult<()> {
+        let at = Location::caller();
+        if self.state().plates.contains_key(plate) {
+            return Err(GraphError::Duplicate { what: "plate", name: plate.into(), before: at, at });
+        }
+        self.state.borrow_mut().shards.insert(plate.into(), (first, whole));
+        Ok(())
+    }
+
     pub(crate) fn new_plate(
         &self,
         name: &str,
@@ -41,6 +58,10 @@ impl<'t, F: Real> Graph<'t, F> {
             return Err(GraphError::Duplicate { what: "plate", name: name.into(), before: at, at });
         }
         let plate = self.tape.plate(name, size, kind, &[]);
+        let shard = self.state().shards.get(name).copied();
+        if let Some((first, whole)) = shard {
+            self.tape.shard_plate(plate, first, whole)?;
+        }
         self.state.borrow_mut().plates.insert(name.into(), plate);
         Ok(plate)
     }
@@ -83,7 +104,7 @@ impl<'t, F: Real> Graph<'t, F> {
         if self.tape.weights(plate) == asked {
             return Ok(());
         }
-        if let Some((_, used)) = self.state().used.iter().find(|(known, _)| *known == plate) {
+        if let Some(used) = self.state().used.get(&plate) {
             return Err(GraphError::Reduction { plate: self.tape.plate_name(plate), used, at });
         }
         self.tape.set_weights(plate, asked);

@@ -4,6 +4,9 @@ use crate::error::{GraphError, GraphResult};
 use std::panic::Location;
 use std::sync::Arc;
 
+/// The value of a schedule at a step. It is an error if the value is not finite.
+pub type StepFunction = Box<dyn Fn(u64) -> GraphResult<f64> + Send + Sync>;
+
 /// A recorded schedule.
 #[derive(Clone)]
 pub(crate) struct Schedule {

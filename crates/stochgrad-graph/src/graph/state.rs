@@ -1,6 +1,7 @@
 //! The state of a graph: everything that has been recorded on it.
 
 use crate::address::Address;
+use crate::evidence::Factor;
 use crate::graph::cost::Cost;
 use crate::graph::node::StochasticNode;
 use crate::graph::qualification::{OpenPath, Qualification};
@@ -22,11 +23,17 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) outputs: Vec<(String, Var<'t, F>, &'static Location<'static>)>,
     /// The values that inputs get after the step.
     pub(crate) next_values: Vec<(String, Var<'t, F>)>,
+    /// The weights of the joint probability of the enumerated nodes.
+    pub(crate) factors: Vec<Factor<'t, F>>,
+    /// Where the evidence was first computed.
+    pub(crate) evidence: Option<&'static Location<'static>>,
     pub(crate) qualifications: Vec<Qualification<'t, F>>,
     pub(crate) open_paths: Vec<OpenPath>,
     pub(crate) plates: HashMap<String, Plate>,
+    /// Plates of data of which this graph holds a shard: the position of its first member, and the number of all members.
+    pub(crate) shards: HashMap<String, (usize, usize)>,
     /// The plates that nodes and costs carry, and where they were first used: their reductions are fixed.
-    pub(crate) used: Vec<(Plate, &'static Location<'static>)>,
+    pub(crate) used: HashMap<Plate, &'static Location<'static>>,
     pub(crate) addresses: HashMap<Address, &'static Location<'static>>,
     /// The log-probabilities of all draws, while the joint distribution is recorded.
     pub(crate) log_probs: Vec<Var<'t, F>>,
@@ -44,10 +51,13 @@ impl<F: Real> State<'_, F> {
             schedules: Vec::new(),
             outputs: Vec::new(),
             next_values: Vec::new(),
+            factors: Vec::new(),
+            evidence: None,
             qualifications: Vec::new(),
             open_paths: Vec::new(),
             plates: HashMap::new(),
-            used: Vec::new(),
+            shards: HashMap::new(),
+            used: HashMap::new(),
             addresses: HashMap::new(),
             log_probs: Vec::new(),
             scans: Vec::new(),
@@ -62,9 +72,7 @@ impl<F: Real> State<'_, F> {
     /// Fixes the reductions of some plates.
     pub(crate) fn use_plates(&mut self, plates: &[Plate], at: &'static Location<'static>) {
         for &plate in plates {
-            if !self.used.iter().any(|(known, _)| *known == plate) {
-                self.used.push((plate, at));
-            }
+            self.used.entry(plate).or_insert(at);
         }
     }
 }

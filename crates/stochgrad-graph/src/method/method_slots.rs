@@ -77,6 +77,26 @@ impl MethodSlots {
         self.sets.iter().flat_map(named).collect()
     }
 
+    /// The slots with what the method learns by gradient steps of its own, without its counters and running means.
+    ///
+    /// ```
+    /// use stochgrad_graph::{MethodSlots, SlotDomain, SlotPart, SlotSet};
+    ///
+    /// const PARTS: &[SlotPart] = &[
+    ///     SlotPart { name: "value", domain: SlotDomain::Finite },
+    ///     SlotPart { name: "moment", domain: SlotDomain::Finite },
+    /// ];
+    /// let set = SlotSet::new(PARTS).with_learned("value");
+    /// for part in PARTS {
+    ///     set.slot("weights", part.name, [2], |_| 0.0);
+    /// }
+    /// let learned = MethodSlots::from(&set).learned();
+    /// assert_eq!((learned.len(), learned[0].name()), (1, "weights / value"));
+    /// ```
+    pub fn learned(&self) -> Vec<Slot> {
+        self.sets.iter().flat_map(|(_, set)| set.learned()).collect()
+    }
+
     /// The values of the slots that have been written, by their full names.
     pub fn state(&self) -> MethodState {
         let named = |(prefix, set): &(String, SlotSet)| {

@@ -63,6 +63,8 @@ pub struct SlotPart {
 #[derive(Clone)]
 pub struct SlotSet {
     parts: &'static [SlotPart],
+    /// The part that is learned.
+    learned: Option<&'static str>,
     entries: Arc<Mutex<BTreeMap<String, Entry>>>,
 }
 
@@ -77,7 +79,13 @@ struct Entry {
 impl SlotSet {
     /// A set without slots, whose owners will have these parts.
     pub fn new(parts: &'static [SlotPart]) -> Self {
-        SlotSet { parts, entries: Arc::default() }
+        SlotSet { parts, learned: None, entries: Arc::default() }
+    }
+
+    /// Says that a part holds what the method learns, such as the weights of a network that predicts the cost, beside
+    /// counters and running means; see [`MethodSlots::learned`](crate::MethodSlots::learned).
+    pub fn with_learned(self, part: &'static str) -> Self {
+        SlotSet { learned: Some(part), ..self }
     }
 
     /// Adds a slot that belongs to the state from the start, as the step of a schedule does. Other slots belong to it
@@ -123,6 +131,13 @@ impl SlotSet {
     /// All slots, by name.
     pub fn slots(&self) -> Vec<Slot> {
         self.entries().values().map(|entry| entry.slot.clone()).collect()
+    }
+
+    /// The slots of the part that is learned, by name.
+    pub(crate) fn learned(&self) -> Vec<Slot> {
+        let is_learned =
+            |name: &str| self.learned.is_some_and(|part| name.rsplit_once(" / ").is_some_and(|(_, of)| of == part));
+        self.entries().iter().filter(|(name, _)| is_learned(name)).map(|(_, entry)| entry.slot.clone()).collect()
     }
 
     /// Whether both are the same set.

@@ -236,6 +236,7 @@ impl<'t, F: Real> Front<'_, 't, F> {
             return Ok(None);
         }
         let outside = part.plates.without(lanes);
+        tape.check()?;
         let again = self.cleared(tape.var(self.ids.get(part.value.id()))?.stop_gradient())?;
         let again = reduce(again, &outside, &self.ids, true);
         let before = reduce(part.value.stop_gradient(), &outside, &IdMap::identity(), true);

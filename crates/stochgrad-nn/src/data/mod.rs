@@ -17,4 +17,4 @@ pub use digits::Digits;
 pub use idx::{IdxImages, read_idx_images, read_idx_labels, read_idx_pair, write_idx_images, write_idx_labels};
 pub use images::Images;
 pub use minibatches::{Epoch, Minibatches};
-pub use rows::rows;
+pub use rows::{rows, rows_into};

@@ -87,7 +87,9 @@ impl MultiHeadAttention {
             let weight = scope.insert_in_layout("in_proj_weight", weight, "in_proj_weight", Layout::TRANSPOSED)?;
             let bias = scope.insert("in_proj_bias", bias)?;
             let output = Linear::new(&mut *scope, "out_proj", size, size, Initialization::Uniform, seed)?;
-            scope.set(output.bias(), Tensor::zeros([size]))?;
+            if let Some(bias) = output.bias() {
+                scope.set(bias, Tensor::zeros([size]))?;
+            }
             Ok(Self { weight, bias, output, size, heads, is_causal: false })
         })
     }

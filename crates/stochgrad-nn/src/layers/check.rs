@@ -179,6 +179,22 @@ impl LayerCheck {
     }
 }
 
+/// Checks that inputs are refused, with a message that names the layer's weights and has a part.
+#[track_caller]
+pub(crate) fn assert_refused<const N: usize>(
+    parameters: &Parameters<f64>,
+    layer: &dyn Layer<f64>,
+    weights: &str,
+    cases: [(Tensor<f64>, &str); N],
+) {
+    let tape = Tape::new();
+    let graph = Graph::new(&tape, SEED);
+    for (x, part) in cases {
+        let message = layer.forward(&parameters.on(&graph), graph.constant(x)).unwrap_err().to_string();
+        assert!(message.contains(weights) && message.contains(part), "{message}");
+    }
+}
+
 /// A cost with second derivatives in all elements.
 fn cost<'t>(record: &Record<'_, 't, f64>, y: Var<'t, f64>) -> GraphResult<()> {
     let weights = record.constant(values(y.shape()));

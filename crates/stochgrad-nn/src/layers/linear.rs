@@ -35,7 +35,7 @@ use crate::record::Record;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linear {
     weight: String,
-    bias: String,
+    bias: Option<String>,
     inputs: usize,
     outputs: usize,
 }
@@ -55,7 +55,42 @@ impl Linear {
         initialization: Initialization,
         seed: Seed,
     ) -> NnResult<Self> {
-        let mut scope = parameters.into().into_scope(name);
+        Self::with_parameters(parameters.into().into_scope(name), [inputs, outputs], true, initialization, seed)
+    }
+
+    /// As [`new`](Self::new), without biases: $y = x W$.
+    ///
+    /// ```
+    /// use stochgrad_graph::Seed;
+    /// use stochgrad_nn::{Initialization, Linear, Parameters};
+    ///
+    /// let mut parameters = Parameters::<f64>::new();
+    /// let layer = Linear::without_bias(&mut parameters, "head", 2, 3, Initialization::Uniform, Seed::new(7))?;
+    /// assert_eq!((layer.bias(), parameters.count()), (None, 6));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn without_bias<'a, F: Real>(
+        parameters: impl Into<Scope<'a, F>>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        initialization: Initialization,
+        seed: Seed,
+    ) -> NnResult<Self> {
+        Self::with_parameters(parameters.into().into_scope(name), [inputs, outputs], false, initialization, seed)
+    }
+
+    fn with_parameters<F: Real>(
+        mut scope: Scope<'_, F>,
+        [inputs, outputs]: [usize; 2],
+        has_bias: bool,
+        initialization: Initialization,
+        seed: Seed,
+    ) -> NnResult<Self> {
         if inputs == 0 || outputs == 0 || Shape::from([inputs, outputs]).check_memory::<F>(machine_memory()).is_err() {
             return Err(NnError::argument(
                 "`inputs` and `outputs` of `Linear::new`",
@@ -66,9 +101,10 @@ impl Linear {
         }
         scope.all_or_none(|scope| {
             let weight = initialization.weight(&scope.full_name("weight"), inputs, outputs, seed);
-            let bias = initialization.bias(&scope.full_name("bias"), inputs, outputs, seed);
             let weight = scope.insert_in_layout("weight", weight, "weight", Layout::TRANSPOSED)?;
-            Ok(Self { weight, bias: scope.insert("bias", bias)?, inputs, outputs })
+            let bias = has_bias.then(|| initialization.bias(&scope.full_name("bias"), inputs, outputs, seed));
+            let bias = bias.map(|bias| scope.insert("bias", bias)).transpose()?;
+            Ok(Self { weight, bias, inputs, outputs })
         })
     }
 
@@ -77,9 +113,9 @@ impl Linear {
         &self.weight
     }
 
-    /// The full name of the biases.
-    pub fn bias(&self) -> &str {
-        &self.bias
+    /// The full name of the biases, if there are any.
+    pub fn bias(&self) -> Option<&str> {
+        self.bias.as_deref()
     }
 
     /// The size of the last event axis of the input.
@@ -112,7 +148,10 @@ impl Linear {
         let tape = record.tape();
         tape.check()?;
         expect_last(x, self.inputs, || format!("linear layer with weights `{}`", self.weight), at)?;
-        tape.located(at, || Ok(x.matmul(record.param(&self.weight)?) + record.param(&self.bias)?))
+        tape.located(at, || {
+            let product = x.matmul(record.param(&self.weight)?);
+            self.bias.as_ref().map_or(Ok(product), |bias| Ok(product + record.param(bias)?))
+        })
     }
 }
 
@@ -135,7 +174,7 @@ mod tests {
         let layer = layer(&mut parameters);
         let weight = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
         parameters.set(layer.weight(), weight).unwrap();
-        parameters.set(layer.bias(), Tensor::from([0.5, 0.0, -0.5])).unwrap();
+        parameters.set("head.bias", Tensor::from([0.5, 0.0, -0.5])).unwrap();
         (parameters, layer)
     }
 

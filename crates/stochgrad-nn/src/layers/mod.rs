@@ -39,8 +39,8 @@ mod sequential;
 pub use activation::Activation;
 pub use attention::MultiHeadAttention;
 pub use convolution::{
-    AvgPool, AvgPool1d, AvgPool2d, Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, Flatten,
-    MaxPool, MaxPool1d, MaxPool2d,
+    AvgPool, AvgPool1d, AvgPool2d, Conv, Conv1d, Conv2d, ConvKernel, ConvTranspose, ConvTranspose1d, ConvTranspose2d,
+    Flatten, MaxPool, MaxPool1d, MaxPool2d,
 };
 pub use dropout::Dropout;
 pub use embedding::Embedding;

@@ -12,7 +12,7 @@ mod slots;
 
 pub use adam::{Adam, AdamRule, AdamW};
 pub use average::Average;
-pub use descent::Descent;
+pub use descent::{CompiledStep, Descent, UpdatedParameter};
 pub use rms_prop::{RmsProp, RmsPropRule};
 pub use rule::{UpdateRule, Updated};
 pub use sgd::{Sgd, SgdRule};

@@ -1,5 +1,7 @@
 //! Parameters and buffers in a checkpoint.
 
+use std::path::Path;
+
 use stochgrad_tensor::{Real, Tensor};
 
 use super::{Parameters, Position};
@@ -38,6 +40,48 @@ impl<F: Real> Parameters<F> {
     /// changed.
     pub fn load_from(&mut self, checkpoint: &Checkpoint) -> NnResult<()> {
         let saved = self.read_from(checkpoint, "passed to `Parameters::load_from`")?;
+        self.replace(saved);
+        Ok(())
+    }
+
+    /// Writes all parameters and buffers to a file, which replaces an earlier one as a whole; see [`Checkpoint::save`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Checkpoint::save`].
+    pub fn save(&self, path: impl AsRef<Path>) -> NnResult<()> {
+        let mut checkpoint = Checkpoint::new();
+        self.save_to(&mut checkpoint)?;
+        checkpoint.save(path)
+    }
+
+    /// Takes the values of all parameters and buffers from a file: one of [`save`](Self::save), the
+    /// `parameters.safetensors` of a training run, or a checkpoint. Build the model as before; its parameters have the
+    /// initial values until then.
+    ///
+    /// ```
+    /// use stochgrad_nn::Parameters;
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let path = std::env::temp_dir().join(format!("stochgrad-load-{}.safetensors", std::process::id()));
+    /// let mut trained = Parameters::<f32>::new();
+    /// trained.insert("slope", Tensor::from([0.5, -1.0]))?;
+    /// trained.save(&path)?;
+    ///
+    /// let mut parameters = Parameters::<f32>::new();
+    /// parameters.insert("slope", Tensor::zeros([2]))?;
+    /// parameters.load(&path)?;
+    /// assert_eq!(parameters.get("slope"), trained.get("slope"));
+    /// # std::fs::remove_file(path).unwrap();
+    /// # Ok::<(), stochgrad_nn::NnError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Checkpoint::load`] and of [`load_from`](Self::load_from). On an error, nothing is changed.
+    pub fn load(&mut self, path: impl AsRef<Path>) -> NnResult<()> {
+        let path = path.as_ref();
+        let saved = self.read_from(&Checkpoint::load(path)?, &path.display().to_string())?;
         self.replace(saved);
         Ok(())
     }
@@ -117,6 +161,23 @@ mod tests {
         single.insert("w", Tensor::zeros([2, 2])).unwrap();
         let error = single.load_from(&checkpoint).unwrap_err();
         assert!(matches!(error, NnError::TensorMismatch { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_does_not_fit_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let missing = two().load(&path).unwrap_err().to_string();
+        assert!(missing.contains("model.safetensors"), "{missing}");
+
+        two().save(&path).unwrap();
+        let mut smaller = one_parameter(Tensor::scalar(0.5));
+        let message = smaller.load(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("model.safetensors") && message.contains("expected tensor `parameters/x`"),
+            "{message}"
+        );
+        assert_eq!(smaller.get("x"), Some(&Tensor::scalar(0.5)));
     }
 
     #[test]

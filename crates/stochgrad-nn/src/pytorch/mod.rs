@@ -9,15 +9,15 @@
 //!
 //! | layer | module of PyTorch | parameters and buffers |
 //! |---|---|---|
-//! | [`Linear`](crate::Linear) | `Linear` | `weight`, `bias` |
+//! | [`Linear`](crate::Linear) | `Linear` | `weight`, `bias` (unless [`without_bias`](crate::Linear::without_bias)) |
 //! | [`Mlp`](crate::Mlp) | `Sequential` of `Linear` and activations | `0.weight`, `0.bias`, `2.weight` … |
 //! | [`Sequential`](crate::Sequential) | `Sequential` | those of its layers, after `0.`, `1.` … |
-//! | [`Conv1d`](crate::Conv1d), [`Conv2d`](crate::Conv2d), [`ConvTranspose1d`](crate::ConvTranspose1d), [`ConvTranspose2d`](crate::ConvTranspose2d) | of the same name | `weight`, `bias` |
+//! | [`Conv1d`](crate::Conv1d), [`Conv2d`](crate::Conv2d), [`ConvTranspose1d`](crate::ConvTranspose1d), [`ConvTranspose2d`](crate::ConvTranspose2d) | of the same name | `weight`, `bias` (unless [`without_bias`](crate::ConvKernel::without_bias)) |
 //! | [`Embedding`](crate::Embedding) | `Embedding` | `weight` |
 //! | [`LayerNorm`](crate::LayerNorm), [`GroupNorm`](crate::GroupNorm) | `LayerNorm`, `GroupNorm` | `weight`, `bias` |
 //! | [`BatchNorm`](crate::BatchNorm) | `BatchNorm1d`, `BatchNorm2d` | `weight`, `bias`, `running_mean`, `running_var` |
 //! | [`GruCell`](crate::GruCell), [`LstmCell`](crate::LstmCell) | `GRUCell`, `LSTMCell` | `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` |
-//! | [`Gru`](crate::Gru), [`Lstm`](crate::Lstm) | `GRU`, `LSTM` | `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, `weight_ih_l1` … |
+//! | [`Gru`](crate::Gru), [`Lstm`](crate::Lstm) | `GRU`, `LSTM` | `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, `weight_ih_l1` …, and `weight_ih_l0_reverse` … if it is [`bidirectional`](crate::Gru::bidirectional) |
 //! | [`MultiHeadAttention`](crate::MultiHeadAttention) | `MultiheadAttention` | `in_proj_weight`, `in_proj_bias`, `out_proj.weight`, `out_proj.bias` |
 //!
 //! Images have their channels last here, and before the height in PyTorch. The weights are converted; inputs must have

@@ -5,6 +5,8 @@ mod inspect;
 mod outputs;
 mod prepared;
 mod resume;
+mod shards;
+mod values;
 mod watch;
 
 pub use costs::Costs;
@@ -12,7 +14,7 @@ pub use outputs::Outputs;
 
 use stochgrad_graph::{Gradients, Graph, GraphError, GraphResult, Seed};
 use stochgrad_tape::{Tape, Workspace};
-use stochgrad_tensor::{Real, Tensor, instantiated};
+use stochgrad_tensor::{Real, instantiated};
 
 use crate::inputs::Inputs;
 use crate::mode::Mode;
@@ -21,6 +23,7 @@ use crate::parameters::{NamePattern, Parameters};
 use crate::record::Record;
 use crate::training_state::TrainingState;
 use prepared::{Compiled, Prepared};
+use shards::{Division, slices};
 use watch::Model;
 
 /// A model with everything that is needed to train, evaluate and use it: a closure that records it, and the programs
@@ -99,6 +102,7 @@ pub struct Step<'m, F: Real> {
     host_code: Option<GraphError>,
     /// Whether it was logged that a program failed on a step.
     has_failed: bool,
+    division: Division<F>,
     /// The state of a checkpoint, as long as the methods to which it belongs are not known.
     recalled: Option<TrainingState>,
 }
@@ -128,6 +132,7 @@ impl<'m, F: Real> Step<'m, F> {
             last: Last::Nowhere,
             host_code: None,
             has_failed: false,
+            division: Division::none(),
             recalled: None,
         }
     }
@@ -211,7 +216,7 @@ impl<'m, F: Real> Step<'m, F> {
     /// let mut parameters = Parameters::<f64>::new();
     /// parameters.insert("slope", Tensor::scalar(2.0))?;
     /// let mut step = Step::new(|record: &Record<'_, '_, f64>| {
-    ///     let weight = record.schedule("weight", |step| 0.5 * step as f64)?;
+    ///     let weight = record.schedule("weight", 1.0, |step| 0.5 * step as f64)?;
     ///     record.cost("loss", (record.param("slope")? * record.input("x")?).square() * weight)
     /// });
     /// for (number, expected) in [0.0, 10.0, 20.0].into_iter().enumerate() {
@@ -252,7 +257,7 @@ impl<'m, F: Real> Step<'m, F> {
     ) -> GraphResult<&mut Gradients<F>> {
         self.last = Last::Nowhere;
         let number = self.prepare(Mode::Train, parameters, inputs, seed)?;
-        self.last = match self.run_program(number, parameters, inputs, seed) {
+        self.last = match self.run_program(number, parameters, inputs, seed)? {
             true => Last::Compiled(number),
             false => {
                 let model = recorder(&*self.model, &self.trained, parameters, inputs, Mode::Train);
@@ -264,7 +269,7 @@ impl<'m, F: Real> Step<'m, F> {
         self.prepared[number].watch.count();
         match &mut self.last {
             Last::Recorded(gradients) => Ok(gradients),
-            _ => match &mut self.prepared[number].program {
+            _ => match self.prepared[number].programs.first_mut() {
                 Some(Compiled::Gradients { graph, .. }) => Ok(graph.gradients_mut()),
                 _ => Err(no_gradients()),
             },
@@ -279,7 +284,7 @@ impl<'m, F: Real> Step<'m, F> {
     pub fn gradients(&self) -> GraphResult<&Gradients<F>> {
         match &self.last {
             Last::Recorded(gradients) => Ok(gradients),
-            Last::Compiled(number) => match &self.prepared[*number].program {
+            Last::Compiled(number) => match self.prepared[*number].programs.first() {
                 Some(Compiled::Gradients { graph, .. }) => Ok(graph.gradients()),
                 _ => Err(no_gradients()),
             },
@@ -294,8 +299,10 @@ impl<'m, F: Real> Step<'m, F> {
         match &self.last {
             Last::Recorded(gradients) => gradients.advance(),
             Last::Compiled(number) => {
-                if let Some(Compiled::Gradients { graph, .. }) = &mut self.prepared[*number].program {
-                    graph.advance();
+                for program in &mut self.prepared[*number].programs {
+                    if let Compiled::Gradients { graph, .. } = program {
+                        graph.advance();
+                    }
                 }
             }
             Last::Nowhere => {}
@@ -323,83 +330,30 @@ impl<'m, F: Real> Step<'m, F> {
         self.gradients()
     }
 
-    /// The estimates of the costs, without gradients. The model is recorded in [`Mode::Evaluate`].
-    ///
-    /// # Errors
-    ///
-    /// Those of the model, [`GraphError::Frozen`], for an estimate that is NaN or infinite, and for an input with the
-    /// name of a parameter or a buffer.
-    pub fn evaluate(&mut self, parameters: &Parameters<F>, inputs: &Inputs<F>, seed: Seed) -> GraphResult<Costs<F>> {
-        let values = self.values(Mode::Evaluate, parameters, inputs, seed)?;
-        let costs = values.into_iter().map(|(name, value)| (name, value.as_slice().first().copied().unwrap_or(F::NAN)));
-        Ok(Costs { costs: costs.collect() })
-    }
-
-    /// The named outputs. The model is recorded in [`Mode::Predict`].
-    ///
-    /// # Errors
-    ///
-    /// Those of the model, [`GraphError::Frozen`], and for an input with the name of a parameter or a buffer.
-    pub fn predict(&mut self, parameters: &Parameters<F>, inputs: &Inputs<F>, seed: Seed) -> GraphResult<Outputs<F>> {
-        Ok(Outputs { outputs: self.values(Mode::Predict, parameters, inputs, seed)? })
-    }
-
     /// Why steps are recorded one by one, if they are: the error of [`Graph::compile`], which names the line where host
     /// code read a value.
     pub fn host_code(&self) -> Option<&GraphError> {
         self.host_code.as_ref()
     }
 
-    /// The costs or the outputs.
-    fn values(
-        &mut self,
-        mode: Mode,
-        parameters: &Parameters<F>,
-        inputs: &Inputs<F>,
-        seed: Seed,
-    ) -> GraphResult<Vec<(String, Tensor<F>)>> {
-        type Values<F> = GraphResult<Vec<(String, Tensor<F>)>>;
-        instantiated!(
-            F: fn(&mut Step<'_, F>, Mode, &Parameters<F>, &Inputs<F>, Seed) -> Values<F> =
-                |step, mode, parameters, inputs, seed| step.values_body(mode, parameters, inputs, seed)
-        )(self, mode, parameters, inputs, seed)
-    }
-
-    fn values_body(
-        &mut self,
-        mode: Mode,
-        parameters: &Parameters<F>,
-        inputs: &Inputs<F>,
-        seed: Seed,
-    ) -> GraphResult<Vec<(String, Tensor<F>)>> {
-        let number = self.prepare(mode, parameters, inputs, seed)?;
-        let mut values = None;
-        if self.run_program(number, parameters, inputs, seed) {
-            let found = self.prepared[number].program.as_ref().map(Compiled::values).transpose()?.unwrap_or_default();
-            // The recording finds the operation that produced a cost that is not finite.
-            let is_usable = |value: &Tensor<F>| mode == Mode::Predict || value.as_slice().iter().all(|x| x.is_finite());
-            values = found.iter().all(|(_, value)| is_usable(value)).then_some(found);
-        }
-        let values = match values {
-            Some(values) => values,
-            None => {
-                let model = recorder(&*self.model, &self.trained, parameters, inputs, mode);
-                let mut recorded = || -> GraphResult<_> {
-                    let graph = Graph::from_model(self.workspace.tape(), seed, &model)?;
-                    let values = if mode == Mode::Predict { graph.outputs() } else { graph.estimates()? };
-                    values.into_iter().map(|(name, value)| Ok((name, value.inspect()?))).collect()
-                };
-                recorded().map_err(|error| at_step(seed, error))?
-            }
-        };
-        self.prepared[number].watch.count();
-        Ok(values)
-    }
-
     /// Runs a program. Returns `false` if there is none, or it failed, so that the step must be recorded.
-    fn run_program(&mut self, number: usize, parameters: &Parameters<F>, inputs: &Inputs<F>, seed: Seed) -> bool {
-        let Some(program) = &mut self.prepared[number].program else { return false };
-        match program.run(parameters, inputs, seed) {
+    ///
+    /// # Errors
+    ///
+    /// Those of the programs of shards, which need one another, so that a step cannot be recorded instead.
+    fn run_program(
+        &mut self,
+        number: usize,
+        parameters: &Parameters<F>,
+        inputs: &Inputs<F>,
+        seed: Seed,
+    ) -> GraphResult<bool> {
+        let prepared = &mut self.prepared[number];
+        if let Some(shards) = self.division.shards()? {
+            return prepared.run_shards(shards, parameters, inputs, seed).map(|()| true);
+        }
+        let Some(program) = prepared.programs.first_mut() else { return Ok(false) };
+        Ok(match program.run(parameters, inputs, seed) {
             Ok(()) => true,
             Err(error) => {
                 if !std::mem::replace(&mut self.has_failed, true) {
@@ -407,7 +361,7 @@ impl<'m, F: Real> Step<'m, F> {
                 }
                 false
             }
-        }
+        })
     }
 
     /// The number of the recording for a purpose and for inputs of these shapes, which is made if there is none.
@@ -418,13 +372,14 @@ impl<'m, F: Real> Step<'m, F> {
         inputs: &Inputs<F>,
         seed: Seed,
     ) -> GraphResult<usize> {
-        let model = recorder(&*self.model, &self.trained, parameters, inputs, mode);
         if let Some(number) = self.prepared.iter().position(|prepared| prepared.fits(mode, parameters, inputs)) {
             self.calls += 1;
             self.prepared[number].last_use = self.calls;
-            let Prepared { watch, program, .. } = &self.prepared[number];
-            if program.is_some() && watch.is_due() {
-                watch.check(seed, self.threads, &model)?;
+            let prepared = &self.prepared[number];
+            if !prepared.programs.is_empty() && prepared.watch.is_due() {
+                let inputs = prepared.recorded_inputs().unwrap_or(inputs);
+                let model = recorder(&*self.model, &self.trained, parameters, inputs, mode);
+                self.division.agreed(prepared.watch.check(seed, self.threads, &model))?;
             }
             return Ok(number);
         }
@@ -435,21 +390,13 @@ impl<'m, F: Real> Step<'m, F> {
             return Err(GraphError::Compile { problem });
         }
         self.trained.iter().try_for_each(|names| names.check(parameters, "`names` of `Step::only`"))?;
-        // A workspace would keep the buffers of the whole recording.
-        let tape = Tape::with_threads(self.threads);
-        let graph = Graph::from_model(&tape, seed, &model)?;
-        if let Some(state) = &self.recalled {
-            state.recall(&graph.methods())?;
-            if mode == Mode::Train {
-                self.recalled = None;
-            }
+        let made = self.make(mode, parameters, inputs, seed);
+        let (mut prepared, reason) = self.division.agreed(made)?;
+        if mode == Mode::Train {
+            self.recalled = None;
         }
-        let (mut prepared, reason) = Prepared::new(&graph, mode, parameters, inputs)?;
         match reason {
-            None => {
-                let next = Seed { step: seed.step.wrapping_add(1), ..seed };
-                prepared.watch.check(next, self.threads, &model)?;
-            }
+            None => {}
             Some(reason) => {
                 if self.host_code.is_none() {
                     log::warn!("every step is recorded, since its recording cannot be repeated: {reason}");
@@ -469,6 +416,61 @@ impl<'m, F: Real> Step<'m, F> {
                 Ok(self.prepared.len() - 1)
             }
         }
+    }
+
+    /// Records the model for a purpose and for inputs of these shapes, once for each shard, and compiles it. Returns the
+    /// reason, too, if it cannot be compiled.
+    fn make(
+        &mut self,
+        mode: Mode,
+        parameters: &Parameters<F>,
+        inputs: &Inputs<F>,
+        seed: Seed,
+    ) -> GraphResult<(Prepared<F>, Option<GraphError>)> {
+        let Some(shards) = self.division.shards()? else {
+            if inputs.part().is_some() {
+                let problem =
+                    "the inputs are a part of a minibatch, which a step divides only with Step::shards".into();
+                return Err(GraphError::Compile { problem });
+            }
+            return self.record(mode, parameters, inputs, seed);
+        };
+        let mut all: Option<Prepared<F>> = None;
+        for slice in slices(inputs, shards)? {
+            let part = slice.of(inputs);
+            let (prepared, reason) = self.record(mode, parameters, &part, seed)?;
+            if let Some(reason) = reason {
+                return Err(reason);
+            }
+            match &mut all {
+                None => all = Some(prepared.for_inputs(inputs, slice, part)),
+                Some(all) => all.add(prepared, slice, part),
+            }
+        }
+        Ok((all.ok_or_else(no_gradients)?, None))
+    }
+
+    /// Records the model, and compiles it if it can be repeated.
+    fn record(
+        &self,
+        mode: Mode,
+        parameters: &Parameters<F>,
+        inputs: &Inputs<F>,
+        seed: Seed,
+    ) -> GraphResult<(Prepared<F>, Option<GraphError>)> {
+        let model = recorder(&*self.model, &self.trained, parameters, inputs, mode);
+        // A workspace would keep the buffers of the whole recording.
+        let tape = Tape::with_threads(self.threads);
+        let graph = Graph::from_model(&tape, seed, &model)?;
+        if let Some(state) = &self.recalled {
+            state.recall(&graph.methods())?;
+        }
+        let (prepared, reason) = Prepared::new(&graph, mode, parameters, inputs)?;
+        if reason.is_none() {
+            let next = Seed { step: seed.step.wrapping_add(1), ..seed };
+            prepared.watch.check(next, self.threads, &model)?;
+        }
+        Ok((prepared, reason))
     }
 
     /// The number of the program that a new one replaces; `None` as long as there is room.
@@ -491,7 +493,12 @@ fn recorder<'a, F: Real>(
     inputs: &'a Inputs<F>,
     mode: Mode,
 ) -> impl Fn(&Graph<'_, F>) -> GraphResult<()> + 'a {
-    move |graph| model(&parameters.on(graph).with_inputs(inputs).in_mode(mode).with_trained(trained))
+    move |graph| {
+        if let Some((plate, first, members)) = inputs.shard() {
+            graph.shard(plate, first, members)?;
+        }
+        model(&parameters.on(graph).with_inputs(inputs).in_mode(mode).with_trained(trained))
+    }
 }
 
 /// An error of a recording, with its step, as the errors of programs have it.

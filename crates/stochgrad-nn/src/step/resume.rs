@@ -1,12 +1,18 @@
 //! Saving and restoring the state of the gradient methods of a step.
 
-use stochgrad_graph::GraphResult;
+use stochgrad_graph::{GraphResult, NodeMethod};
 use stochgrad_tensor::Real;
 
 use crate::step::Step;
 use crate::training_state::TrainingState;
 
 impl<F: Real> Step<'_, F> {
+    /// The gradient methods of the nodes, which are known after the first training step.
+    pub fn methods(&self) -> &[NodeMethod] {
+        let prepared = self.prepared.iter().find(|prepared| prepared.is_for_training());
+        prepared.map_or(&[], |prepared| &prepared.methods)
+    }
+
     /// Stores the state of all gradient methods of the model, such as running means and learned parameters, in the state
     /// of a training run. The methods are known after the first training step.
     ///

@@ -57,6 +57,7 @@ def after_training(module, *x):
 def main():
     nn = torch.nn
     case("linear", nn.Linear(3, 4), (5, 3))
+    case("linear_without_bias", nn.Linear(3, 4, bias=False), (5, 3))
     case("mlp", nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2)), (5, 3))
     activations = [nn.GELU(), nn.GELU(approximate="tanh"), nn.SiLU(), nn.ELU(0.7), nn.Softplus(), nn.LeakyReLU(0.1)]
     linear = [nn.Linear(3, 3) for _ in activations]
@@ -73,6 +74,9 @@ def main():
     case("batch_norm", batch_norm, (4, 2, 5, 3), run=first, others=last)
     case("gru_cell", nn.GRUCell(3, 4), (5, 3), (5, 4))
     case("gru", nn.GRU(3, 4, num_layers=2, batch_first=True), (5, 6, 3), run=lambda module, x: module(x)[0])
+    for name, layer in [("gru", nn.GRU), ("lstm", nn.LSTM)]:
+        module = layer(3, 4, num_layers=2, batch_first=True, bidirectional=True)
+        case(f"{name}_bidirectional", module, (5, 6, 3), run=lambda module, x: module(x)[0])
     both = lambda module, x, h, c: torch.cat(module(x, (h, c)), -1)
     case("lstm_cell", nn.LSTMCell(3, 4), (5, 3), (5, 4), (5, 4), run=both)
     case("lstm", nn.LSTM(3, 4, num_layers=2, batch_first=True), (5, 6, 3), run=lambda module, x: module(x)[0])
@@ -97,6 +101,9 @@ def main():
     case("conv_transpose1d", transposed, (3, 4, 4), run=first)
     transposed = nn.ConvTranspose2d(3, 2, (3, 2), stride=(2, 1), padding=(1, 0), output_padding=(1, 0))
     case("conv_transpose2d", transposed, (2, 3, 4, 3), run=first)
+    case("conv2d_without_bias", nn.Conv2d(2, 3, (3, 2), bias=False), (2, 5, 6, 2), run=first)
+    transposed = nn.ConvTranspose2d(3, 2, (3, 2), bias=False)
+    case("conv_transpose2d_without_bias", transposed, (2, 3, 4, 3), run=first)
     model = nn.Sequential(
         nn.Conv2d(1, 2, 3, padding=1),
         nn.GELU(),

@@ -7,14 +7,12 @@ mod case;
 use case::Case;
 use stochgrad_graph::Seed;
 use stochgrad_nn::{
-    Activation, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Embedding, Flatten, GroupNorm,
-    Gru, GruCell, Initialization, LayerNorm, Linear, Lstm, LstmCell, MaxPool2d, Mlp, MultiHeadAttention, NnError,
-    Parameters, Sequential,
+    Activation, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvKernel, ConvTranspose1d, ConvTranspose2d, Convolution,
+    Embedding, Flatten, GroupNorm, Gru, GruCell, Initialization, LayerNorm, Linear, Lstm, LstmCell, MaxPool2d, Mlp,
+    MultiHeadAttention, NnError, Parameters, Pooling, Sequential,
 };
 use stochgrad_tape::Var;
 use stochgrad_tensor::Tensor;
-use stochgrad_tensor::convolution::Convolution;
-use stochgrad_tensor::pooling::Pooling;
 
 const SEED: Seed = Seed { seed: 7, step: 0 };
 const UNIFORM: Initialization = Initialization::Uniform;
@@ -22,6 +20,7 @@ const UNIFORM: Initialization = Initialization::Uniform;
 #[test]
 fn linear_layers() {
     Case::new("linear").layer(|p| Linear::new(p, "", 3, 4, UNIFORM, SEED));
+    Case::new("linear_without_bias").layer(|p| Linear::without_bias(p, "", 3, 4, UNIFORM, SEED));
     Case::new("mlp").layer(|p| Mlp::new(p, "", &[3, 4, 4, 2], Activation::Tanh, SEED));
 }
 
@@ -49,6 +48,8 @@ fn normalisation() {
 fn recurrent_layers() {
     Case::new("gru").layer(|p| Gru::new(p, "", 3, 4, 2, SEED));
     Case::new("lstm").layer(|p| Lstm::new(p, "", 3, 4, 2, SEED));
+    Case::new("gru_bidirectional").layer(|p| Gru::bidirectional(p, "", 3, 4, 2, SEED));
+    Case::new("lstm_bidirectional").layer(|p| Lstm::bidirectional(p, "", 3, 4, 2, SEED));
     Case::new("gru_cell")
         .function(|p| GruCell::new(p, "", 3, 4, SEED), |cell, record, inputs| cell.step(record, inputs[0], inputs[1]));
     Case::new("lstm_cell").function(
@@ -72,31 +73,40 @@ fn attention() {
 fn convolutions() {
     Case::new("conv1d").layer(|p| {
         let geometry = Convolution::new().stride([2]).padding([1]).groups(2);
-        Conv1d::new(p, "", [2, 4], [3], geometry, UNIFORM, SEED)
+        Conv1d::new(p, "", [2, 4], ConvKernel::new([3]).convolution(geometry), SEED)
     });
     Case::new("conv2d").layer(|p| {
         let geometry = Convolution::new().stride([2, 1]).padding([1, 0]).dilation([1, 2]);
-        Conv2d::new(p, "", [2, 3], [3, 2], geometry, UNIFORM, SEED)
+        Conv2d::new(p, "", [2, 3], ConvKernel::new([3, 2]).convolution(geometry), SEED)
     });
     Case::new("conv_transpose1d").layer(|p| {
         let geometry = Convolution::new().stride([2]).padding([1]).groups(2);
-        Ok(ConvTranspose1d::new(p, "", [4, 2], [3], geometry, UNIFORM, SEED)?.output_padding([1]))
+        Ok(ConvTranspose1d::new(p, "", [4, 2], ConvKernel::new([3]).convolution(geometry), SEED)?.output_padding([1]))
     });
     Case::new("conv_transpose2d").layer(|p| {
         let geometry = Convolution::new().stride([2, 1]).padding([1, 0]);
-        Ok(ConvTranspose2d::new(p, "", [3, 2], [3, 2], geometry, UNIFORM, SEED)?.output_padding([1, 0]))
+        Ok(ConvTranspose2d::new(p, "", [3, 2], ConvKernel::new([3, 2]).convolution(geometry), SEED)?
+            .output_padding([1, 0]))
     });
+}
+
+#[test]
+fn convolutions_without_bias() {
+    Case::new("conv2d_without_bias")
+        .layer(|p| Conv2d::new(p, "", [2, 3], ConvKernel::new([3, 2]).without_bias(), SEED));
+    Case::new("conv_transpose2d_without_bias")
+        .layer(|p| ConvTranspose2d::new(p, "", [3, 2], ConvKernel::new([3, 2]).without_bias(), SEED));
 }
 
 #[test]
 fn convolutional_networks() {
     Case::new("conv_net").layer(|p| {
-        let plain = Convolution::new();
+        let padded = ConvKernel::new([3, 3]).convolution(Convolution::new().padding([1, 1]));
         Sequential::builder(p, "")
-            .layer(|at, name| Conv2d::new(at, name, [1, 2], [3, 3], plain.padding([1, 1]), UNIFORM, SEED))
+            .layer(|at, name| Conv2d::new(at, name, [1, 2], padded, SEED))
             .then(Activation::Gelu)
             .then(MaxPool2d::new(Pooling::new([2, 2])))
-            .layer(|at, name| Conv2d::new(at, name, [2, 3], [2, 2], plain, UNIFORM, SEED))
+            .layer(|at, name| Conv2d::new(at, name, [2, 3], [2, 2], SEED))
             .then(AvgPool2d::new(Pooling::new([2, 1]).stride([1, 1]).padding([1, 0])))
             .then(Flatten::channels_first())
             .layer(|at, name| Linear::new(at, name, 18, 2, UNIFORM, SEED))

@@ -26,7 +26,7 @@ pub(crate) fn unbroadcast<'t, F: Real>(
         if has_plates.contains(plate) {
             removed.push(*plate);
         } else {
-            factor *= tape.plate_size(*plate) as f64;
+            factor *= tape.whole_plate_size(*plate) as f64;
         }
     }
     let missing = event.len() - own_event.len();

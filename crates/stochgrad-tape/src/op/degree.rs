@@ -5,7 +5,7 @@
 //! bound of the *total* degree in all elements and members of the variable. It is that of the recorded expression: the
 //! square of a bit has degree 2, although it equals the bit, since its derivative is that of a square.
 
-use crate::op::{Op, PlateReduction};
+use crate::op::{Op, PlateReduction, ShardReduction};
 use std::fmt;
 use std::ops::Add;
 use stochgrad_tensor::map::Map;
@@ -156,6 +156,7 @@ impl Op {
             Op::Reduce(Reduce::Sum, _)
             | Op::PlateReduce(_, PlateReduction::Sum | PlateReduction::Mean)
             | Op::SumOut(..)
+            | Op::AllReduce(ShardReduction::Sum)
             | Op::CumulativeSum { .. }
             | Op::SumPool(_)
             | Op::SumPoolAdjoint(..)
@@ -173,6 +174,7 @@ impl Op {
             | Op::EventToPlate(_) => linear(),
             Op::Reduce(Reduce::Max | Reduce::Min | Reduce::LogSumExp | Reduce::Product, _)
             | Op::PlateReduce(_, PlateReduction::LogSumExp)
+            | Op::AllReduce(ShardReduction::Level)
             | Op::Leaf { .. }
             | Op::Noise { .. }
             | Op::Draw { .. }

@@ -14,7 +14,7 @@ use crate::op::lookup::{lookup_add_rule, lookup_rule};
 use crate::op::pooling::max_pool_rule;
 use crate::op::scan::{log_cumulative_sum_exp_rule, product_of_others, recurrence_rule};
 use crate::op::special::derivatives::order_too_high;
-use crate::op::{Axes, Op, PlateReduction};
+use crate::op::{Axes, Op, PlateReduction, ShardReduction};
 use crate::plate::{Plates, merge};
 use crate::tape::Tape;
 use crate::var::Var;
@@ -190,7 +190,15 @@ impl<F: Real> Tape<F> {
                 }
             }
             Op::Special(special) => (0..inputs.len())
-                .map(|index| want(index, &|| down(g * special.derivative(&inputs, output, index)?, inputs[index])))
+                .map(|index| {
+                    want(index, &|| {
+                        let terms = special.derivative_terms(&inputs, output, index)?;
+                        terms
+                            .into_iter()
+                            .filter_map(|term| down(g * term, inputs[index]))
+                            .reduce(|sum, term| sum + term)
+                    })
+                })
                 .collect(),
             Op::Select => {
                 let zero = self.filled(Shape::scalar(), F::ZERO);
@@ -335,13 +343,15 @@ impl<F: Real> Tape<F> {
             Op::Expand(..) => smallvec![down(g, x)],
             // The adjoint has size 1 on the summed axes. It is broadcast lazily.
             Op::SumOut(..) => smallvec![Some(g)],
+            // The adjoint is equal on all shards, and the part of each shard enters the sum once.
+            Op::AllReduce(ShardReduction::Sum) => smallvec![Some(g)],
             Op::PlateReduce(plate, PlateReduction::Sum) => {
                 let carried = x.plates().contains(&plate);
-                smallvec![Some(if carried { g } else { g * self.plate_size(plate) as f64 })]
+                smallvec![Some(if carried { g } else { g * self.whole_plate_size(plate) as f64 })]
             }
             Op::PlateReduce(plate, PlateReduction::Mean) => {
                 let carried = x.plates().contains(&plate);
-                smallvec![Some(if carried { g * (1.0 / self.plate_size(plate) as f64) } else { g })]
+                smallvec![Some(if carried { g * (1.0 / self.whole_plate_size(plate) as f64) } else { g })]
             }
             Op::PlateReduce(plate, PlateReduction::Weighted) => {
                 let mut joint = plates.clone();
@@ -400,7 +410,8 @@ impl<F: Real> Tape<F> {
             | Op::LastWriters(..)
             | Op::MaxPoolPositions(_)
             | Op::Categories
-            | Op::OneHot(_) => Adjoints::new(),
+            | Op::OneHot(_)
+            | Op::AllReduce(ShardReduction::Level) => Adjoints::new(),
         }
     }
 

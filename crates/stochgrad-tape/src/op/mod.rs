@@ -16,9 +16,11 @@ mod linalg;
 mod lookup;
 mod pooling;
 mod scan;
+mod shards;
 pub(crate) mod slope;
 mod smoothness;
 pub mod special;
+pub(crate) mod support;
 
 pub use degree::Degree;
 pub use smoothness::Smoothness;
@@ -58,6 +60,15 @@ pub enum PlateReduction {
     Weighted,
     /// The logarithm of the sum of the exponentials of the members.
     LogSumExp,
+}
+
+/// How the parts of the shards of a plate are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ShardReduction {
+    /// The sum of the parts. Its derivative with respect to each part is 1.
+    Sum,
+    /// The largest of the parts, as a level that cancels: no derivative flows through it.
+    Level,
 }
 
 /// Why no gradient flows through a detached value.
@@ -255,6 +266,9 @@ pub enum Op {
     SumOut(Plates, Axes),
     /// A reduction over one plate.
     PlateReduce(Plate, PlateReduction),
+    /// The parts of all shards of a plate, combined element by element, in the order of the shards. The input is this
+    /// shard's part of the result of an operation that removed the plate. The result is equal on all shards.
+    AllReduce(ShardReduction),
     /// One member of a plate.
     PlateMember(Plate, usize),
     /// Zeros along a plate with the input at one member.
@@ -301,6 +315,7 @@ impl fmt::Display for Op {
             Op::Expand(_, event) => write!(f, "repetition to event shape {event}"),
             Op::SumOut(..) => f.write_str("sum over plates and event axes"),
             Op::PlateReduce(_, reduction) => write!(f, "{reduction:?} over a plate"),
+            Op::AllReduce(reduction) => write!(f, "{reduction:?} over the shards of a plate"),
             Op::PlateMember(_, member) => write!(f, "member {member} of a plate"),
             Op::PlateScatter(_, member) => write!(f, "member {member} of a plate of zeros"),
             Op::PlateToEvent(_) => f.write_str("plate_to_event"),

@@ -148,6 +148,7 @@ impl Op {
             | Op::StraightThrough
             | Op::Expand(..)
             | Op::SumOut(..)
+            | Op::AllReduce(_)
             | Op::PlateMember(..)
             | Op::PlateScatter(..)
             | Op::PlateToEvent(_)
@@ -173,6 +174,7 @@ impl Op {
             | Op::Slice { .. }
             | Op::PadInto { .. }
             | Op::SumOut(..)
+            | Op::AllReduce(_)
             | Op::PlateMember(..)
             | Op::PlateScatter(..)
             | Op::PlateToEvent(_)
@@ -298,6 +300,7 @@ impl Op {
             | Op::StraightThrough
             | Op::Expand(..)
             | Op::SumOut(..)
+            | Op::AllReduce(_)
             | Op::PlateMember(..)
             | Op::PlateScatter(..)
             | Op::PlateToEvent(_)

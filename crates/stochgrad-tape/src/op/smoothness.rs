@@ -1,6 +1,6 @@
 //! The smoothness of an operation in each of its operands.
 
-use crate::op::{DetachReason, Op};
+use crate::op::{DetachReason, Op, ShardReduction};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
@@ -118,6 +118,7 @@ impl Op {
             | Op::Categories
             | Op::OneHot(_) => Jump,
             Op::StraightThrough if input == 0 => Constant,
+            Op::AllReduce(ShardReduction::Level) => Constant,
             Op::Detach(reason) => match reason {
                 DetachReason::Stopped => Jump,
                 DetachReason::Sampled | DetachReason::Detached => Constant,
@@ -159,6 +160,7 @@ impl Op {
             | Op::Expand(..)
             | Op::SumOut(..)
             | Op::PlateReduce(..)
+            | Op::AllReduce(ShardReduction::Sum)
             | Op::PlateMember(..)
             | Op::PlateScatter(..)
             | Op::PlateToEvent(_)

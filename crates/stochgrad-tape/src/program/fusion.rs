@@ -203,7 +203,7 @@ pub(super) fn fuse<F: Real>(recording: &Recording<'_, F>, group: &Group, kept: &
     for &(reduction, op) in &group.reductions {
         let node = recording.node(reduction);
         let factor = match &node.op {
-            Op::PlateReduce(plate, PlateReduction::Mean) => Some(1.0 / recording.plate_size(*plate) as f64),
+            Op::PlateReduce(plate, PlateReduction::Mean) => Some(1.0 / recording.whole_plate_size(*plate) as f64),
             _ => None,
         };
         rows.push(RowReduction { op, of: maker.source(recording.operands(reduction)[0]) });

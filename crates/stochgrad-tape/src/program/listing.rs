@@ -4,7 +4,7 @@ use super::Program;
 use crate::id::Id;
 use crate::noise::NoiseLayout;
 use crate::op::Op;
-use crate::plate::{Plate, PlateKind};
+use crate::plate::{Extent, Plate, PlateKind};
 use crate::primitive::Primitive;
 use crate::requirement::Requirement;
 use crate::sampler::Sampler;
@@ -93,6 +93,8 @@ pub struct ListedPlate<'a> {
     pub kind: PlateKind,
     /// The position of its first member in the whole plate, of which it may be a shard.
     pub offset: u64,
+    /// The number of members of the whole plate.
+    pub whole: usize,
 }
 
 /// A requirement that each run checks.
@@ -172,7 +174,13 @@ impl<F: Real> Listing<'_, F> {
     /// A plate of one of the values.
     pub fn plate(&self, plate: Plate) -> ListedPlate<'_> {
         let entry = &self.inner.plates[plate.index as usize];
-        ListedPlate { name: &entry.name, size: entry.size, kind: entry.kind, offset: entry.offset }
+        ListedPlate {
+            name: &entry.name,
+            size: entry.size,
+            kind: entry.kind,
+            offset: entry.offset,
+            whole: entry.whole(),
+        }
     }
 
     /// Which random value belongs to each element of [`Op::Noise`] or [`Op::Draw`]: the layout of the random values
@@ -184,9 +192,11 @@ impl<F: Real> Listing<'_, F> {
     /// number of members of a plate for these layouts.
     pub fn noise_layout(&self, value: &ListedValue<'_, F>, members: Option<(Plate, usize)>) -> NoiseLayout {
         let entries = value.plates.iter().map(|&plate| {
-            let ListedPlate { size, kind, offset, .. } = self.plate(plate);
-            let size = members.filter(|(other, _)| *other == plate).map_or(size, |(_, members)| members);
-            (size, kind, offset)
+            let extent = self.inner.plates[plate.index as usize].extent();
+            match members.filter(|(other, _)| *other == plate) {
+                Some((_, members)) => Extent { size: members, whole: members, ..extent },
+                None => extent,
+            }
         });
         NoiseLayout::of(entries, value.event().iter().product())
     }

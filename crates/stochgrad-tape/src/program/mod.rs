@@ -21,13 +21,14 @@ mod pairs;
 mod recomputation;
 mod recording;
 mod schedule;
+pub(crate) mod shards;
 
 use crate::error::{TapeError, TapeResult};
 use crate::id::{Id, Inputs};
 use crate::node::Node;
 use crate::noise_source::NoiseSeed;
-use crate::op::Op;
 use crate::op::fault::Fault;
+use crate::op::{Op, ShardReduction};
 use crate::origin::{Origin, not_finite_in_words};
 use crate::requirement::Requirement;
 use crate::sets::SetId;
@@ -79,6 +80,8 @@ pub struct Program<F: Real> {
     squares_are_finite: bool,
     /// Whether requirements are checked.
     checks: bool,
+    /// The number of reductions over shards.
+    collectives: usize,
 }
 
 struct Input {
@@ -100,6 +103,8 @@ enum Work<F> {
     Evaluate { op: Op, inputs: Inputs, to: Id, held: bool },
     /// Element-wise functions and reductions of rows.
     Fused(Box<Fused<F>>),
+    /// A reduction over shards, in which other programs take part.
+    Collective { reduction: ShardReduction, part: Id, to: Id },
     /// A check of a value that is required to meet a condition.
     Check { requirement: Requirement, number: usize, value: Id },
 }
@@ -157,23 +162,39 @@ impl<F: Real> Program<F> {
     #[track_caller]
     pub fn run(&mut self, seed: NoiseSeed) -> TapeResult<()> {
         let at = Location::caller();
-        if let Some((number, input)) = self.inputs.iter().enumerate().find(|(_, input)| !input.given) {
-            let message = format!(
-                "input {number} of a program, recorded at {}, has no value; set every input before each run",
-                input.location
-            );
+        self.check_given(at)?;
+        if self.is_sharded() {
+            let message =
+                "a program on a shard of a plate: expected the programs of all shards, which Shards::run runs \
+                           together, got one"
+                    .into();
             return Err(TapeError::Other { message, at });
         }
         instantiated!(F: fn(&mut Program<F>, NoiseSeed) -> TapeResult<()> = Program::run_body)(self, seed)
     }
 
     fn run_body(&mut self, seed: NoiseSeed) -> TapeResult<()> {
-        if self.scratch.len() > 1 && rayon::current_thread_index().is_none() {
-            // From outside the thread pool, each parallel operation would have to enter it.
-            rayon::scope(|_| self.execute(seed))
-        } else {
-            self.execute(seed)
-        }
+        self.start(seed);
+        let result = self.advance(seed, 0).map(drop);
+        self.finish(seed, result)
+    }
+
+    /// # Errors
+    /// If an input has no value.
+    fn check_given(&self, at: &'static Location<'static>) -> TapeResult<()> {
+        let Some((number, input)) = self.inputs.iter().enumerate().find(|(_, input)| !input.given) else {
+            return Ok(());
+        };
+        let message = format!(
+            "input {number} of a program, recorded at {}, has no value; set every input before each run",
+            input.location
+        );
+        Err(TapeError::Other { message, at })
+    }
+
+    /// Whether the program needs the programs of other shards. If so, [`Shards::run`](crate::Shards::run) runs it.
+    pub fn is_sharded(&self) -> bool {
+        self.collectives > 0
     }
 
     /// The value of an output in the last run. Before the first run, every output is the scalar 0.
@@ -270,14 +291,13 @@ impl<F: Real> Program<F> {
             Work::Check { requirement, number, value } => {
                 Some(ListedRequirement { value: *value, requirement: *requirement, number: *number })
             }
-            Work::Evaluate { .. } | Work::Fused(_) => None,
+            Work::Evaluate { .. } | Work::Fused(_) | Work::Collective { .. } => None,
         })
     }
 
-    fn execute(&mut self, seed: NoiseSeed) -> TapeResult<()> {
-        let Program {
-            tape, inputs, outputs, results, instructions, scratch, finite, squares_are_finite, checks, ..
-        } = self;
+    /// Makes the buffers of the last results available for a new run.
+    fn start(&mut self, seed: NoiseSeed) {
+        let Program { tape, outputs, results, .. } = self;
         let inner = tape.inner.get_mut();
         inner.noise = Some(seed);
         for (&output, result) in outputs.iter().zip(results.iter_mut()) {
@@ -286,22 +306,35 @@ impl<F: Real> Program<F> {
                 tape.pool.recycle(old);
             }
         }
-        let mut result = Ok(());
-        for instruction in instructions.iter() {
+    }
+
+    /// Runs the instructions from a position on, up to the next reduction over shards, whose position it returns, or to
+    /// the end.
+    fn advance(&mut self, seed: NoiseSeed, from: usize) -> TapeResult<Option<usize>> {
+        if self.scratch.len() > 1 && rayon::current_thread_index().is_none() {
+            // From outside the thread pool, each parallel operation would have to enter it.
+            rayon::scope(|_| self.execute(seed, from))
+        } else {
+            self.execute(seed, from)
+        }
+    }
+
+    fn execute(&mut self, seed: NoiseSeed, from: usize) -> TapeResult<Option<usize>> {
+        let Program { tape, instructions, scratch, checks, .. } = self;
+        for (position, instruction) in instructions.iter().enumerate().skip(from) {
             match &instruction.work {
+                Work::Collective { .. } => return Ok(Some(position)),
                 Work::Evaluate { op, inputs, to, held } => match evaluate(tape, op, inputs, *held) {
                     Ok(value) => tape.inner.get_mut().nodes[to.index()].value = value,
                     Err(fault) => {
                         let location = tape.inner.get_mut().nodes[to.index()].location;
-                        result = Err(fault.into_error(op, location));
-                        break;
+                        return Err(fault.into_error(op, location));
                     }
                 },
                 Work::Check { requirement, number, value } if *checks => {
                     let node = &tape.inner.get_mut().nodes[value.index()];
                     if let Some(violation) = requirement.condition.violation(&node.value) {
-                        result = Err(requirement.error(*number, violation, node.location));
-                        break;
+                        return Err(requirement.error(*number, violation, node.location));
                     }
                 }
                 Work::Check { .. } => {}
@@ -315,6 +348,12 @@ impl<F: Real> Program<F> {
                 release(inner, &tape.pool, id);
             }
         }
+        Ok(None)
+    }
+
+    /// Ends a run: reads the results, and releases everything else.
+    fn finish(&mut self, seed: NoiseSeed, mut result: TapeResult<()>) -> TapeResult<()> {
+        let Program { tape, inputs, outputs, results, finite, squares_are_finite, .. } = self;
         let inner = tape.inner.get_mut();
         for (&output, result) in outputs.iter().zip(results.iter_mut()) {
             *result = inner.nodes[output.index()].value.clone();
@@ -416,6 +455,9 @@ impl<F: Real> std::fmt::Debug for Program<F> {
                     writeln!(f, "  %{} = {op}{inputs:?}", to.position)?;
                 }
                 Work::Fused(fused) => writeln!(f, "  {fused:?}")?,
+                Work::Collective { reduction, part, to } => {
+                    writeln!(f, "  %{} = {}[{}]", to.position, Op::AllReduce(*reduction), part.position)?;
+                }
                 Work::Check { requirement, value, .. } => {
                     writeln!(f, "  check %{}: {:?}", value.position, requirement.condition)?
                 }

@@ -80,6 +80,10 @@ impl<'a, F: Real> Recording<'a, F> {
         self.inner.plates[plate.index as usize].size
     }
 
+    pub(super) fn whole_plate_size(&self, plate: Plate) -> usize {
+        self.inner.plates[plate.index as usize].whole()
+    }
+
     /// The operands of a value, each replaced by the first value that equals it.
     pub(super) fn operands(&self, value: usize) -> SmallVec<[usize; 3]> {
         self.node(value).inputs.iter().map(|id| self.root[id.index()] as usize).collect()
@@ -142,10 +146,7 @@ impl<'a, F: Real> Recording<'a, F> {
     /// The index of the first element of some noise, if the indices are consecutive.
     pub(super) fn consecutive_noise(&self, value: usize) -> Option<u64> {
         let Op::Noise { plates, event, scheme: None, .. } = &self.node(value).op else { return None };
-        let entries = plates.iter().map(|plate| {
-            let entry = &self.inner.plates[plate.index as usize];
-            (entry.size, entry.kind, entry.offset)
-        });
+        let entries = plates.iter().map(|plate| self.inner.plates[plate.index as usize].extent());
         NoiseLayout::of(entries, event.numel()).consecutive()
     }
 
@@ -157,7 +158,8 @@ impl<'a, F: Real> Recording<'a, F> {
             let node = self.node(value);
             let varies = |input: &Id| self.varies[input.index()];
             self.varies[value] = match &node.op {
-                Op::Noise { .. } | Op::Draw { .. } | Op::Slot(_) => true,
+                // The parts of other shards may differ even if that of this shard is a constant.
+                Op::Noise { .. } | Op::Draw { .. } | Op::Slot(_) | Op::AllReduce(_) => true,
                 // Their values are 1 and 0 for any operand.
                 Op::MagicBox | Op::Map(Map::OnesLike | Map::ZerosLike) => false,
                 // The other inputs only record dependence.

@@ -93,7 +93,8 @@ impl<F: Real> Planner<'_, '_, F> {
             self.waiting.insert(value);
             return;
         }
-        if waits {
+        // Reductions over shards keep their order, which must be the same on all shards.
+        if waits || matches!(self.recording.node(value).op, Op::AllReduce(_)) {
             self.add_waiting();
         }
         self.add_now(value);
@@ -286,9 +287,14 @@ fn plan<F: Real>(
                 });
                 last_use.insert(*value, position);
                 let inputs: Inputs = operands.iter().map(|&operand| inner.id(operand)).collect();
-                let op = recording.node(*value).op.clone();
-                let held = tape.holds(&op, &inputs).is_ok();
-                Work::Evaluate { op, inputs, to: inner.id(*value), held }
+                let to = inner.id(*value);
+                match recording.node(*value).op.clone() {
+                    Op::AllReduce(reduction) => Work::Collective { reduction, part: inputs[0], to },
+                    op => {
+                        let held = tape.holds(&op, &inputs).is_ok();
+                        Work::Evaluate { op, inputs, to, held }
+                    }
+                }
             }
             Planned::Group(group) => {
                 let group = &groups[*group];
@@ -332,6 +338,8 @@ fn plan<F: Real>(
             location: inner.nodes[id.index()].location,
         })
         .collect();
+    let is_collective = |instruction: &&Instruction<F>| matches!(instruction.work, Work::Collective { .. });
+    let collectives = instructions.iter().filter(is_collective).count();
     let results = outputs.iter().map(|_| inner.placeholder.clone()).collect();
     let threads = tape.threads();
     let scratch = (0..threads).map(|_| Scratch::new()).collect();
@@ -348,6 +356,7 @@ fn plan<F: Real>(
         finite: 0..0,
         squares_are_finite: false,
         checks: true,
+        collectives,
     })
 }
 

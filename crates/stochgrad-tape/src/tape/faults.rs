@@ -36,6 +36,8 @@ impl<F: Real> Tape<F> {
         if self.inner.borrow().node(id).is_some() {
             Ok(Var { tape: self, id })
         } else {
+            // The position of a result that could not be recorded.
+            self.check()?;
             Err(TapeError::Foreign { what: format!("position {}", id.position), at: Location::caller() })
         }
     }

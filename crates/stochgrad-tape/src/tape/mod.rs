@@ -43,6 +43,8 @@ pub struct Tape<F: Real> {
 pub(crate) struct Inner<F: Real> {
     pub(crate) nodes: Vec<Node<F>>,
     pub(crate) plates: Vec<PlateEntry>,
+    /// Whether one of the plates is a shard.
+    pub(crate) has_shards: bool,
     pub(crate) sets: SetTable,
     /// The sites on whose values host code may have branched. All values recorded from now on depend on them.
     pub(crate) control: SetId,
@@ -150,6 +152,7 @@ impl<F: Real> Tape<F> {
         let inner = Inner {
             nodes: Vec::new(),
             plates: Vec::new(),
+            has_shards: false,
             sets: SetTable::new(),
             control: SetId::EMPTY,
             branches: Vec::new(),
@@ -201,6 +204,7 @@ impl<F: Real> Tape<F> {
         self.truncate(0);
         let inner = self.inner.get_mut();
         inner.plates.clear();
+        inner.has_shards = false;
         inner.sets.clear();
         inner.control = SetId::EMPTY;
         inner.branches.clear();

@@ -1,5 +1,6 @@
 //! The plates of a tape.
 
+use crate::error::{TapeError, TapeResult};
 use crate::plate::{Plate, PlateEntry, PlateKind, Plates, Weights, merge};
 use crate::tape::Tape;
 use std::panic::Location;
@@ -16,7 +17,15 @@ impl<F: Real> Tape<F> {
         }
         let inside = self.closure(inside);
         let inner = &mut *self.inner.borrow_mut();
-        inner.plates.push(PlateEntry { name: name.into(), size, kind, inside, weights: Weights::Mean, offset: 0 });
+        inner.plates.push(PlateEntry {
+            name: name.into(),
+            size,
+            kind,
+            inside,
+            weights: Weights::Mean,
+            offset: 0,
+            whole: None,
+        });
         Plate { index: inner.plates.len() as u32 - 1, generation: inner.generation }
     }
 
@@ -33,9 +42,15 @@ impl<F: Real> Tape<F> {
         self.inner.borrow().generation
     }
 
-    /// The number of members; 0 for a plate of another tape.
+    /// The number of members on this tape, which is the length of the axis of the plate; 0 for a plate of another tape.
     pub fn plate_size(&self, plate: Plate) -> usize {
         self.entry(plate, |entry| entry.size).unwrap_or(0)
+    }
+
+    /// The number of all members, which is larger than [`plate_size`](Self::plate_size) for a
+    /// [shard](Self::shard_plate). Averages over the plate divide by this number.
+    pub fn whole_plate_size(&self, plate: Plate) -> usize {
+        self.entry(plate, |entry| entry.whole()).unwrap_or(0)
     }
 
     /// The name.
@@ -53,9 +68,50 @@ impl<F: Real> Tape<F> {
         self.entry(plate, |entry| entry.offset).unwrap_or(0)
     }
 
-    /// Makes the plate a shard: sets the position of its first member among all members.
+    /// Sets the position of the first member among all members, which selects the noise of the members. Reductions of
+    /// the plate remain those of the members on this tape; see [`shard_plate`](Self::shard_plate).
     pub fn set_plate_offset(&self, plate: Plate, offset: u64) {
         self.entry(plate, |entry| entry.offset = offset);
+    }
+
+    /// Makes a plate of data a shard: its members are those from position `offset` on of `whole` members, and the other
+    /// members are on tapes of their own, which record the same operations. Call it right after making the plate.
+    ///
+    /// Values on the plate are those of the members of this shard. All other values are equal on all shards: an
+    /// operation that removes the plate computes the part of this shard, and [`Op::AllReduce`](crate::Op::AllReduce)
+    /// combines the parts of all shards. Gradients are therefore those of the whole plate. Operations that need
+    /// individual members of other shards, such as [`Var::plate_to_event`](crate::Var::plate_to_event), are errors.
+    ///
+    /// The other shards are known only to a compiled program, which [`Shards::run`](crate::Shards::run) runs together
+    /// with those of the other shards. While it is recorded, the part of this shard stands for the result of a
+    /// reduction. Functions that would return such a value are errors.
+    ///
+    /// # Errors
+    /// If the plate does not hold data, or ends after the last of all members.
+    #[track_caller]
+    pub fn shard_plate(&self, plate: Plate, offset: usize, whole: usize) -> TapeResult<()> {
+        let at = Location::caller();
+        self.own_plates(&[plate], at)?;
+        let (size, kind) = (self.plate_size(plate), self.plate_kind(plate));
+        let problem = if kind != PlateKind::Data {
+            format!("expected a plate of data, got {kind:?}; shard the minibatch")
+        } else if offset.checked_add(size).is_none_or(|end| end > whole) {
+            format!("expected {size} of {whole} members, got those from position {offset} on")
+        } else {
+            self.entry(plate, |entry| {
+                entry.offset = offset as u64;
+                entry.whole = (size < whole).then_some(whole);
+            });
+            self.inner.borrow_mut().has_shards |= size < whole;
+            return Ok(());
+        };
+        let message = format!("a shard of plate \"{}\": {problem}", self.plate_name(plate));
+        Err(TapeError::Other { message, at })
+    }
+
+    /// Whether a plate is a [shard](Self::shard_plate).
+    pub fn is_shard(&self, plate: Plate) -> bool {
+        self.entry(plate, |entry| entry.whole.is_some()).unwrap_or(false)
     }
 
     /// The weights of the members in a reduction of the plate.

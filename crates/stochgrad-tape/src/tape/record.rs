@@ -107,11 +107,19 @@ impl<F: Real> Tape<F> {
         if let Err(error) = self.check_room(&op, inputs, location) {
             return self.fail(error).id;
         }
-        match self.evaluate(&op, inputs) {
-            Ok((value, plates)) => {
-                let pooled = self.inner.borrow().takes_from_pool(&op);
-                self.push(op, Inputs::from_slice(inputs), value, pooled, plates, location)
-            }
+        let has_shards = self.inner.borrow().has_shards;
+        let recorded = match has_shards {
+            true => self.apply_on_shards(&op, inputs, location),
+            false => match self.evaluate(&op, inputs) {
+                Ok((value, plates)) => {
+                    let pooled = self.inner.borrow().takes_from_pool(&op);
+                    return self.push(op, Inputs::from_slice(inputs), value, pooled, plates, location);
+                }
+                Err(fault) => Err(fault),
+            },
+        };
+        match recorded {
+            Ok(id) => id,
             Err(fault) => {
                 let location = self.inner.borrow().located.unwrap_or(location);
                 self.fail(fault.into_error(&op, location)).id
@@ -146,6 +154,15 @@ impl<F: Real> Tape<F> {
     pub fn smoothness(&self, var: Var<'_, F>, input: usize) -> Smoothness {
         let inner = self.inner.borrow();
         inner.node(var.id).map_or(Smoothness::Constant, |node| inner.smoothness(node, input))
+    }
+
+    /// The primitive that computed a value, if one did.
+    pub fn primitive(&self, var: Var<'_, F>) -> Option<Arc<dyn Primitive<F>>> {
+        let inner = self.inner.borrow();
+        match inner.node(var.id)?.op {
+            Op::Custom(number) => inner.primitives.get(number as usize).cloned(),
+            _ => None,
+        }
     }
 
     /// The name of the operation that computed a value. For a custom primitive, it is [`Primitive::name`].

@@ -150,6 +150,9 @@ impl<'t, F: Real> Var<'t, F> {
     #[track_caller]
     pub fn peek(self) -> TapeResult<Tensor<F>> {
         let value = self.inspect()?;
+        if self.tape.inner.borrow().depends_on_shards(self.id) {
+            return Err(Tape::<F>::unknown_on_a_shard("a value read by host code", Location::caller()));
+        }
         self.tape.note_peek(self.id, Location::caller());
         Ok(value)
     }

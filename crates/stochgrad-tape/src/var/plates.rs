@@ -55,7 +55,7 @@ impl<'t, F: Real> Var<'t, F> {
     pub fn log_mean_exp_over(self, plate: Plate) -> Self {
         let log_sum = Op::PlateReduce(plate, PlateReduction::LogSumExp);
         let Weights::Given { id, differentiable } = self.tape.weights(plate) else {
-            let size = self.tape.plate_size(plate) as f64;
+            let size = self.tape.whole_plate_size(plate) as f64;
             return self.with_plates_checked(&[plate], log_sum) - size.ln();
         };
         let weights = Var { tape: self.tape, id };

@@ -104,7 +104,7 @@ fn hankel_expansion(n: f64, x: f64) -> f64 {
 
 /// The polynomials U_1 to U_7 of DLMF 10.41.10, divided by p^k: exact rational coefficients, rounded, in powers of p²,
 /// lowest power first. They follow from the recurrence DLMF 10.41.9.
-const DEBYE: [&[f64]; 7] = [
+pub const DEBYE: [&[f64]; 7] = [
     &[0.125, -0.20833333333333334],
     &[0.0703125, -0.4010416666666667, 0.3342013888888889],
     &[0.0732421875, -0.8912109375, 1.8464626736111112, -1.0258125964506173],

@@ -205,37 +205,51 @@ pub fn binomial_icdf(u: f64, n: f64, p: f64) -> f64 {
 /// assert_eq!((negative_binomial_icdf(0.25, 2.0, 0.5), negative_binomial_icdf(0.26, 2.0, 0.5)), (0.0, 1.0));
 /// ```
 pub fn negative_binomial_icdf(u: f64, r: f64, p: f64) -> f64 {
-    if !(is_probability(u) && r > 0.0 && r < f64::INFINITY && p > 0.0 && p <= 1.0) {
-        return f64::NAN;
-    }
-    if u == 0.0 || p == 1.0 {
-        return 0.0;
-    }
-    if u == 1.0 {
-        return f64::INFINITY;
-    }
+    negative_binomial_quantiles(r, p)(u)
+}
+
+/// [`negative_binomial_icdf`] as a function of u. What does not depend on u is computed once, for many quantiles of one
+/// distribution; the results are the same to the bit.
+///
+/// ```
+/// # use stochgrad_tensor::special::negative_binomial_quantiles;
+/// assert_eq!([0.25, 0.26].map(negative_binomial_quantiles(2.0, 0.5)), [0.0, 1.0]);
+/// ```
+pub fn negative_binomial_quantiles(r: f64, p: f64) -> impl Fn(f64) -> f64 + Sync {
+    let in_domain = r > 0.0 && r < f64::INFINITY && p > 0.0 && p <= 1.0;
     let q = 1.0 - p;
     let mean = r * q / p;
-    let start = if mean < NEAR {
-        let none = (r * p.ln()).exp();
-        Start { at: 0.0, cdf: none, pmf: none }
-    } else {
-        // With few successes the distribution is close to a gamma distribution, and far from a normal one. The variance
-        // of a normal approximation may overflow.
-        let variance = mean / p;
-        let guess = if r < NEAR || variance == f64::INFINITY {
-            gamma_p_inverse(r, u) * q / p
-        } else {
-            cornish_fisher(u, mean, variance.sqrt(), (1.0 + q) / (r * q).sqrt())
-        };
-        let at = guess.floor().max(0.0);
-        if at >= DENSE && (r >= DENSE || p < LIMIT) {
-            return at;
+    let none = if mean < NEAR { (r * p.ln()).exp() } else { 0.0 };
+    move |u| {
+        if !(is_probability(u) && in_domain) {
+            return f64::NAN;
         }
-        Start { at, cdf: negative_binomial_cdf(at, r, p), pmf: negative_binomial_log_pmf(at, r, p).exp() }
-    };
-    let down = |k: f64| k / ((k - 1.0 + r) * q);
-    quantile(u, start, |k| (k + r) / (k + 1.0) * q, down, |k| negative_binomial_cdf(k, r, p))
+        if u == 0.0 || p == 1.0 {
+            return 0.0;
+        }
+        if u == 1.0 {
+            return f64::INFINITY;
+        }
+        let start = if mean < NEAR {
+            Start { at: 0.0, cdf: none, pmf: none }
+        } else {
+            // With few successes the distribution is close to a gamma distribution, and far from a normal one. The
+            // variance of a normal approximation may overflow.
+            let variance = mean / p;
+            let guess = if r < NEAR || variance == f64::INFINITY {
+                gamma_p_inverse(r, u) * q / p
+            } else {
+                cornish_fisher(u, mean, variance.sqrt(), (1.0 + q) / (r * q).sqrt())
+            };
+            let at = guess.floor().max(0.0);
+            if at >= DENSE && (r >= DENSE || p < LIMIT) {
+                return at;
+            }
+            Start { at, cdf: negative_binomial_cdf(at, r, p), pmf: negative_binomial_log_pmf(at, r, p).exp() }
+        };
+        let down = |k: f64| k / ((k - 1.0 + r) * q);
+        quantile(u, start, |k| (k + r) / (k + 1.0) * q, down, |k| negative_binomial_cdf(k, r, p))
+    }
 }
 
 /// The smallest k with P(X <= k) >= u for the difference X of two independent Poisson variates.

@@ -55,13 +55,18 @@ pub fn poisson_cdf(k: f64, rate: f64) -> f64 {
 /// Domain: n a finite count >= 0, 0 <= p <= 1 and any k; anything else gives NaN. A k that is not a count up to n has
 /// probability 0 and gives -inf. Error below 1e-14 * max(1, |result|) (Loader's saddle-point form).
 pub fn binomial_log_pmf(k: f64, n: f64, p: f64) -> f64 {
-    if k.is_nan() || !is_count(n) || !is_probability(p) {
-        return f64::NAN;
-    }
-    if !is_count(k) || k > n {
-        return f64::NEG_INFINITY;
-    }
-    binomial_kernel(k, n, [p, 1.0 - p], [p.ln(), (-p).ln_1p()])
+    binomial_log_pmf_of(n, p)(k)
+}
+
+/// [`binomial_log_pmf`] as a function of k. What does not depend on k is computed once, for many counts of one
+/// distribution; the results are the same to the bit.
+///
+/// ```
+/// # use stochgrad_tensor::special::binomial_log_pmf_of;
+/// assert!((binomial_log_pmf_of(2.0, 0.5)(1.0) - 0.5_f64.ln()).abs() < 1e-15);
+/// ```
+pub fn binomial_log_pmf_of(n: f64, p: f64) -> impl Fn(f64) -> f64 + Sync {
+    binomial(n, is_probability(p), [p, 1.0 - p], [p.ln(), (-p).ln_1p()])
 }
 
 /// ln P(X = k) for X ~ Binomial(n, p), where p is given by its log-odds ln(p / (1 - p)).
@@ -69,13 +74,31 @@ pub fn binomial_log_pmf(k: f64, n: f64, p: f64) -> f64 {
 /// Domain: n a finite count >= 0, any log-odds including both infinities, and any k; anything else gives NaN. Error
 /// below 1e-14 * max(1, |result|), also far in both tails, where 1 - p would have no digits left.
 pub fn binomial_log_pmf_by_logit(k: f64, n: f64, logit: f64) -> f64 {
-    if k.is_nan() || !is_count(n) || logit.is_nan() {
-        return f64::NAN;
+    binomial_log_pmf_of_logit(n, logit)(k)
+}
+
+/// [`binomial_log_pmf_by_logit`] as a function of k, as [`binomial_log_pmf_of`].
+///
+/// ```
+/// # use stochgrad_tensor::special::binomial_log_pmf_of_logit;
+/// assert!((binomial_log_pmf_of_logit(2.0, 0.0)(1.0) - 0.5_f64.ln()).abs() < 1e-15);
+/// ```
+pub fn binomial_log_pmf_of_logit(n: f64, logit: f64) -> impl Fn(f64) -> f64 + Sync {
+    binomial(n, !logit.is_nan(), [sigmoid(logit), sigmoid(-logit)], [log_sigmoid(logit), log_sigmoid(-logit)])
+}
+
+/// The log-probability as a function of the count. `known` says whether the probability of success is in its domain.
+fn binomial(n: f64, known: bool, p: [f64; 2], logs: [f64; 2]) -> impl Fn(f64) -> f64 + Sync {
+    let known = known && is_count(n);
+    move |k| {
+        if k.is_nan() || !known {
+            return f64::NAN;
+        }
+        if !is_count(k) || k > n {
+            return f64::NEG_INFINITY;
+        }
+        binomial_kernel(k, n, p, logs)
     }
-    if !is_count(k) || k > n {
-        return f64::NEG_INFINITY;
-    }
-    binomial_kernel(k, n, [sigmoid(logit), sigmoid(-logit)], [log_sigmoid(logit), log_sigmoid(-logit)])
 }
 
 /// The log-probability of a count k <= n, from the probabilities of success and failure and their logarithms.
@@ -122,20 +145,42 @@ pub fn binomial_cdf(k: f64, n: f64, p: f64) -> f64 {
 /// Domain: finite r > 0, 0 < p <= 1 and any k; anything else gives NaN. A k that is not a count has probability 0 and
 /// gives -inf. Error below 1e-13 * max(1, |result|) (Loader's saddle-point form).
 pub fn negative_binomial_log_pmf(k: f64, r: f64, p: f64) -> f64 {
-    if k.is_nan() || !(r > 0.0 && r < f64::INFINITY && p > 0.0 && p <= 1.0) {
-        return f64::NAN;
-    }
-    negative_binomial_kernel(k, r, [p, 1.0 - p], [p.ln(), (-p).ln_1p()])
+    negative_binomial_log_pmf_of(r, p)(k)
+}
+
+/// [`negative_binomial_log_pmf`] as a function of k. What does not depend on k is computed once, for many counts of one
+/// distribution; the results are the same to the bit.
+///
+/// ```
+/// # use stochgrad_tensor::special::negative_binomial_log_pmf_of;
+/// assert!((negative_binomial_log_pmf_of(2.0, 0.5)(0.0) - 0.25_f64.ln()).abs() < 1e-15);
+/// ```
+pub fn negative_binomial_log_pmf_of(r: f64, p: f64) -> impl Fn(f64) -> f64 + Sync {
+    negative_binomial(r, p > 0.0 && p <= 1.0, [p, 1.0 - p], [p.ln(), (-p).ln_1p()])
 }
 
 /// As [`negative_binomial_log_pmf`], where p is given by its log-odds ln(p / (1 - p)).
 ///
 /// Domain: finite r > 0, log-odds above -inf, and any k; anything else gives NaN. The error is the same.
 pub fn negative_binomial_log_pmf_by_logit(k: f64, r: f64, logit: f64) -> f64 {
-    if k.is_nan() || !(r > 0.0 && r < f64::INFINITY && logit > f64::NEG_INFINITY) {
-        return f64::NAN;
-    }
-    negative_binomial_kernel(k, r, [sigmoid(logit), sigmoid(-logit)], [log_sigmoid(logit), log_sigmoid(-logit)])
+    negative_binomial_log_pmf_of_logit(r, logit)(k)
+}
+
+/// [`negative_binomial_log_pmf_by_logit`] as a function of k, as [`negative_binomial_log_pmf_of`].
+///
+/// ```
+/// # use stochgrad_tensor::special::negative_binomial_log_pmf_of_logit;
+/// assert!((negative_binomial_log_pmf_of_logit(2.0, 0.0)(0.0) - 0.25_f64.ln()).abs() < 1e-15);
+/// ```
+pub fn negative_binomial_log_pmf_of_logit(r: f64, logit: f64) -> impl Fn(f64) -> f64 + Sync {
+    let known = logit > f64::NEG_INFINITY;
+    negative_binomial(r, known, [sigmoid(logit), sigmoid(-logit)], [log_sigmoid(logit), log_sigmoid(-logit)])
+}
+
+/// As [`binomial`].
+fn negative_binomial(r: f64, known: bool, p: [f64; 2], logs: [f64; 2]) -> impl Fn(f64) -> f64 + Sync {
+    let known = known && r > 0.0 && r < f64::INFINITY;
+    move |k| if k.is_nan() || !known { f64::NAN } else { negative_binomial_kernel(k, r, p, logs) }
 }
 
 fn negative_binomial_kernel(k: f64, r: f64, p: [f64; 2], logs: [f64; 2]) -> f64 {

@@ -60,13 +60,24 @@ pub fn deviance_by_log(x: f64, m: f64) -> f64 {
     x.exp() * (shift.exp_m1() - shift)
 }
 
-/// e^s − 1 − s for |s| < 1/2, by its series.
+/// e^s − 1 − s for |s| < 1/2, by its series. Pairs of terms, and pairs of pairs, are added independently of each other,
+/// so that a processor adds them at the same time.
 fn exp_excess(s: f64) -> f64 {
-    let mut factor = 1.0;
-    for n in (3..=17).rev() {
-        factor = 1.0 + s / f64::from(n) * factor;
-    }
-    0.5 * s * s * factor
+    const TERMS: [f64; 16] = {
+        let mut terms = [0.5; 16];
+        let mut n = 1;
+        while n < 16 {
+            terms[n] = terms[n - 1] / (n + 2) as f64;
+            n += 1;
+        }
+        terms
+    };
+    let s2 = s * s;
+    let s4 = s2 * s2;
+    let pair = |n: usize| TERMS[n] + TERMS[n + 1] * s;
+    let four = |n: usize| pair(n) + pair(n + 2) * s2;
+    let eight = |n: usize| four(n) + four(n + 4) * s4;
+    s2 * (eight(0) + eight(8) * (s4 * s4))
 }
 
 /// The divergence of two trials with success probabilities p and q in [0, 1]: the deviance of p and q plus that of

@@ -3,14 +3,14 @@
 use std::f64::consts::PI;
 
 /// Euler's constant, -digamma(1).
-pub(super) const EULER: f64 = 0.577_215_664_901_532_9;
+pub const EULER: f64 = 0.577_215_664_901_532_9;
 
 /// The positive zero of digamma as a sum of two doubles, from mpmath.
-const DIGAMMA_ROOT: (f64, f64) = (1.4616321449683622, 9.549995429965697e-17);
+pub const DIGAMMA_ROOT: (f64, f64) = (1.4616321449683622, 9.549995429965697e-17);
 
 /// The Taylor coefficients polygamma(k, root) / k! of digamma about its positive zero, for k = 1, 2, ...; used within
 /// 0.3 of the zero.
-const DIGAMMA_AT_ROOT: [f64; 25] = [
+pub const DIGAMMA_AT_ROOT: [f64; 25] = [
     0.9676722454476212,
     -0.4427631689835921,
     0.258499760955651,
@@ -39,7 +39,7 @@ const DIGAMMA_AT_ROOT: [f64; 25] = [
 ];
 
 /// B_2k / (2k), k = 1, 2, ..., for the Bernoulli numbers B: the asymptotic series of digamma, used for x >= 10.
-const DIGAMMA_ASYMPTOTIC: [f64; 9] = [
+pub const DIGAMMA_ASYMPTOTIC: [f64; 9] = [
     0.08333333333333333,
     -0.008333333333333333,
     0.003968253968253968,
@@ -52,7 +52,7 @@ const DIGAMMA_ASYMPTOTIC: [f64; 9] = [
 ];
 
 /// B_2k / (2k (2k - 1)), k = 1, 2, ...: the asymptotic series of ln gamma, used for x >= 10.
-const STIRLING: [f64; 10] = [
+pub const STIRLING: [f64; 10] = [
     0.08333333333333333,
     -0.002777777777777778,
     0.0007936507936507937,
@@ -66,7 +66,7 @@ const STIRLING: [f64; 10] = [
 ];
 
 /// B_2k / (2k)!, k = 1, 2, ...: the coefficients of the Euler-Maclaurin formula.
-pub(super) const EULER_MACLAURIN: [f64; 12] = [
+pub const EULER_MACLAURIN: [f64; 12] = [
     0.08333333333333333,
     -0.001388888888888889,
     3.306878306878307e-05,
@@ -83,7 +83,7 @@ pub(super) const EULER_MACLAURIN: [f64; 12] = [
 
 /// zeta(k) - 1, k = 2, 3, ...: the Taylor coefficients of ln gamma(1 + x) + ln(1 + x), up to the factor (-1)^k / k
 /// (Abramowitz & Stegun 6.1.33).
-const ZETA_MINUS_ONE: [f64; 28] = [
+pub const ZETA_MINUS_ONE: [f64; 28] = [
     0.6449340668482264,
     0.2020569031595943,
     0.08232323371113819,

@@ -7,7 +7,7 @@ const SMALL: f64 = 1.5;
 const LARGEST_ORDER: u32 = 100;
 
 /// The Taylor coefficients (-1)^(k+1) zeta(2k) / (k pi^2k) of x^2k, for k = 1, 2, ....
-const COEFFICIENTS: [f64; 30] = [
+pub const COEFFICIENTS: [f64; 30] = [
     0.16666666666666666,
     -0.005555555555555556,
     0.0003527336860670194,

@@ -41,6 +41,7 @@ mod saddle_point;
 mod shape_levels;
 mod skellam_tail;
 mod student_t;
+pub mod tables;
 mod truncated_normal;
 mod von_mises;
 
@@ -49,12 +50,15 @@ pub use beta::{beta_inc, beta_inc_pair, log_beta_inc, log_beta_inc_slope};
 pub use beta_derivative::{beta_inc_derivatives, log_beta_inc_derivatives};
 pub use beta_inverse::{beta_inc_inverse, beta_inc_inverse_of};
 pub use binomial_entropy::{binomial_entropy, binomial_entropy_by_logit};
-pub use count_quantiles::{binomial_icdf, negative_binomial_icdf, poisson_icdf, skellam_icdf};
+pub use count_quantiles::{
+    binomial_icdf, negative_binomial_icdf, negative_binomial_quantiles, poisson_icdf, skellam_icdf,
+};
 pub use count_survival_quantiles::{negative_binomial_inverse_survival, poisson_inverse_survival};
 pub use counts::{
-    binomial_cdf, binomial_log_pmf, binomial_log_pmf_by_logit, geometric_cdf, geometric_log_pmf, negative_binomial_cdf,
-    negative_binomial_log_pmf, negative_binomial_log_pmf_by_logit, poisson_cdf, poisson_log_pmf, skellam_cdf,
-    skellam_log_pmf,
+    binomial_cdf, binomial_log_pmf, binomial_log_pmf_by_logit, binomial_log_pmf_of, binomial_log_pmf_of_logit,
+    geometric_cdf, geometric_log_pmf, negative_binomial_cdf, negative_binomial_log_pmf,
+    negative_binomial_log_pmf_by_logit, negative_binomial_log_pmf_of, negative_binomial_log_pmf_of_logit, poisson_cdf,
+    poisson_log_pmf, skellam_cdf, skellam_log_pmf,
 };
 pub use deviance::{binary_deviance, deviance, deviance_by_log, log_ratio};
 pub use digamma_minus_log::digamma_minus_log_derivative;
@@ -81,6 +85,7 @@ pub use normal::{normal_cdf, normal_icdf, normal_icdf_of_log, normal_log_cdf, no
 pub(crate) use quadrature::LEGENDRE;
 pub use rare_successes::{
     negative_binomial_cdf_by_logit, negative_binomial_icdf_by_logit, negative_binomial_inverse_survival_by_logit,
+    negative_binomial_quantiles_by_logit,
 };
 pub use saddle_point::{log_beta_kernel, log_gamma_kernel};
 pub use shape_levels::{ShapeDerivative, beta_shape_derivative, gamma_shape_derivative};
@@ -96,5 +101,5 @@ pub use truncated_normal::{
 pub(crate) use von_mises::VonMisesPath;
 pub use von_mises::{
     von_mises_cdf, von_mises_cdf_derivative, von_mises_gap, von_mises_icdf, von_mises_log_cdf,
-    von_mises_log_cdf_derivative, von_mises_log_cdf_slope,
+    von_mises_log_cdf_derivative, von_mises_log_cdf_slope, von_mises_sample_derivative,
 };

@@ -6,7 +6,7 @@
 //! coefficients are copied from the paper.
 
 /// Numerator and denominator for |p - 1/2| <= 0.425, highest power first, as functions of 0.180625 - (p - 1/2)^2.
-const CENTRAL: ([f64; 8], [f64; 8]) = (
+pub const CENTRAL: ([f64; 8], [f64; 8]) = (
     [
         2509.0809287301227,
         33430.57558358813,
@@ -30,7 +30,7 @@ const CENTRAL: ([f64; 8], [f64; 8]) = (
 );
 
 /// Numerator and denominator for tail probabilities p down to e^-25, as functions of sqrt(-ln p) - 1.6.
-const MIDDLE: ([f64; 8], [f64; 8]) = (
+pub const MIDDLE: ([f64; 8], [f64; 8]) = (
     [
         0.0007745450142783414,
         0.022723844989269184,
@@ -54,7 +54,7 @@ const MIDDLE: ([f64; 8], [f64; 8]) = (
 );
 
 /// Numerator and denominator for tail probabilities p below e^-25, as functions of sqrt(-ln p) - 5.
-const TAIL: ([f64; 8], [f64; 8]) = (
+pub const TAIL: ([f64; 8], [f64; 8]) = (
     [
         2.0103343992922881e-07,
         2.7115555687434876e-05,

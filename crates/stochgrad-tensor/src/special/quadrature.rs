@@ -8,7 +8,7 @@
 
 /// The positive nodes of the 32-point Gauss-Legendre rule on [-1, 1], and their weights (Abramowitz & Stegun, table
 /// 25.4).
-pub(crate) const LEGENDRE: [(f64, f64); 16] = [
+pub const LEGENDRE: [(f64, f64); 16] = [
     (0.9972638618494816, 0.007018610009470096),
     (0.9856115115452684, 0.01627439473090567),
     (0.9647622555875064, 0.02539206530926206),

@@ -4,7 +4,7 @@
 //! below the inverse of the probability the first term of the series of the incomplete beta function.
 
 use super::beta::beta_inc_pair;
-use super::count_quantiles::{first_reached, negative_binomial_icdf};
+use super::count_quantiles::{first_reached, negative_binomial_quantiles};
 use super::count_survival_quantiles::negative_binomial_inverse_survival;
 use super::counts::is_probability;
 use super::gamma_difference::log_gamma_shift;
@@ -74,7 +74,7 @@ pub fn negative_binomial_cdf_by_logit(k: f64, r: f64, logit: f64) -> f64 {
     }
 }
 
-/// As [`negative_binomial_icdf`], with the probability of success given by its log-odds. A count above the range of f64
+/// As [`negative_binomial_icdf`](super::negative_binomial_icdf), with the probability of success given by its log-odds. A count above the range of f64
 /// is infinite.
 ///
 /// Domain: 0 <= u <= 1, finite r > 0, log-odds above -inf; anything else gives NaN.
@@ -87,12 +87,26 @@ pub fn negative_binomial_cdf_by_logit(k: f64, r: f64, logit: f64) -> f64 {
 /// assert!((median.ln() - (700.0 + 2.0_f64.ln().ln())).abs() < 1e-12);
 /// ```
 pub fn negative_binomial_icdf_by_logit(u: f64, r: f64, logit: f64) -> f64 {
-    if !in_domain(r, logit) || !is_probability(u) {
-        f64::NAN
-    } else if logit >= RARE || u == 0.0 || u == 1.0 {
-        negative_binomial_icdf(u, r, if logit < RARE { 0.5 } else { sigmoid(logit) })
-    } else {
-        quantile(u.ln(), gamma_p_inverse(r, u), r, logit)
+    negative_binomial_quantiles_by_logit(r, logit)(u)
+}
+
+/// [`negative_binomial_icdf_by_logit`] as a function of u. What does not depend on u is computed once, for many
+/// quantiles of one distribution; the results are the same to the bit.
+///
+/// ```
+/// # use stochgrad_tensor::special::negative_binomial_quantiles_by_logit;
+/// assert_eq!([0.2, 0.3].map(negative_binomial_quantiles_by_logit(2.0, 0.0)), [0.0, 1.0]);
+/// ```
+pub fn negative_binomial_quantiles_by_logit(r: f64, logit: f64) -> impl Fn(f64) -> f64 + Sync {
+    let usual = negative_binomial_quantiles(r, if logit < RARE { 0.5 } else { sigmoid(logit) });
+    move |u| {
+        if !in_domain(r, logit) || !is_probability(u) {
+            f64::NAN
+        } else if logit >= RARE || u == 0.0 || u == 1.0 {
+            usual(u)
+        } else {
+            quantile(u.ln(), gamma_p_inverse(r, u), r, logit)
+        }
     }
 }
 

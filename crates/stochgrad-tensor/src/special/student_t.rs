@@ -55,7 +55,7 @@ fn log_density(t: f64, nu: f64) -> f64 {
 
 /// The coefficients of ln gamma(z + 1/2) - ln gamma(z) - ln(z) / 2 in powers of 1 / (2z), from the odd power 1 on; used
 /// for 2z of at least 20, more for higher orders.
-const HEIGHT: [f64; 8] = [
+pub const HEIGHT: [f64; 8] = [
     -0.25,
     0.041666666666666664,
     -0.05,

@@ -188,6 +188,21 @@ impl VonMisesPath {
     }
 }
 
+/// The derivative of a von Mises sample with mean 0 with respect to the concentration, at a constant value of the
+/// distribution function: minus the derivative of the distribution function, over the density.
+///
+/// Domain: that of [`von_mises_cdf`]. Samples outside [-pi, pi] count as the nearest end. Relative error below 1e-10;
+/// where the density underflows, it is 0.
+///
+/// ```
+/// # use stochgrad_tensor::special::von_mises_sample_derivative;
+/// assert!(von_mises_sample_derivative(-1.0, 2.0) > 0.0); // a larger concentration moves samples to the mean
+/// assert_eq!(von_mises_sample_derivative(1.0, 2.0), -von_mises_sample_derivative(-1.0, 2.0));
+/// ```
+pub fn von_mises_sample_derivative(x: f64, kappa: f64) -> f64 {
+    VonMisesPath::new(kappa).at(x.clamp(-PI, PI))
+}
+
 /// The derivative of [`von_mises_cdf`] with respect to the concentration.
 ///
 /// Domain: that of [`von_mises_cdf`]; 0 outside (-pi, pi). Relative error below 1e-10, since the integrand has a

@@ -92,8 +92,8 @@ impl ImportanceWeighted {
         Self { seed, ..self }
     }
 
-    /// Sets the step of a training run at which the model is evaluated, for models with
-    /// [schedules](stochgrad_nn::Record::schedule). It is 0 by default.
+    /// Sets the step of the noise, which is 0 by default. [Schedules of the graph](stochgrad_graph::Graph::schedule) are
+    /// functions of it; those of a [record](stochgrad_nn::Record::schedule) have their final values in an evaluation.
     pub fn at_step(self, step: u64) -> Self {
         Self { step, ..self }
     }

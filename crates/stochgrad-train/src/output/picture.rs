@@ -128,7 +128,8 @@ impl ImageGrid {
                         count.max(1)
                     ),
                     format!("the shape {}", images.shape()),
-                    "pass at least one image, of the size of the grid; see `coloured` for images with three channels",
+                    "pass at least one image, of the size of the grid, along one leading axis, which `reshape` makes of several; \
+                     see `coloured` for images with three channels",
                 ));
             }
         }

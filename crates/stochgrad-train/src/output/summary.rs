@@ -16,7 +16,7 @@ use crate::report::Report;
 ///
 /// The keys are `outcome`, `steps`, `epochs`, `seconds`, `training` and `validation` (the last costs by name, with their
 /// sum as `total` if there are several), `best` (step, epoch, value and costs of the best evaluation), `variances` of
-/// gradients, and `settings`. A number that is not finite is `null`.
+/// gradients, `warnings`, and `settings`. A number that is not finite is `null`.
 ///
 /// ```
 /// use stochgrad_train::Report;
@@ -94,6 +94,7 @@ fn summary(report: &Report, settings: &BTreeMap<String, String>) -> Value {
         "validation": report.last.validation.as_ref().map(costs),
         "best": best,
         "variances": object(&report.last.variances),
+        "warnings": report.warnings.iter().map(ToString::to_string).collect::<Vec<String>>(),
         "settings": settings,
     })
 }
@@ -141,6 +142,7 @@ mod tests {
             "validation": { "kl": 2.0, "nats": 0.5, "total": 2.5 },
             "best": { "step": 60, "epoch": 2, "value": 2.5, "validation": { "kl": 2.0, "nats": 0.5 } },
             "variances": { "w": 1e-3 },
+            "warnings": [],
             "settings": {},
         });
         assert_eq!(found, expected);

@@ -1,6 +1,8 @@
 //! Which minibatches of an epoch are read.
 
-use stochgrad_nn::data::Minibatches;
+use std::ops::Range;
+
+use stochgrad_nn::data::{self, Minibatches};
 use stochgrad_tensor::random::{Key, address_hash};
 
 use crate::error::TrainResult;
@@ -50,23 +52,48 @@ impl Epoch {
     ///
     /// Those of [`Minibatches::new`] and [`Minibatches::drop_last`].
     pub fn indices(&self, members: usize) -> TrainResult<impl Iterator<Item = Vec<usize>> + use<>> {
+        let mut minibatches = self.members(members)?;
+        Ok(std::iter::from_fn(move || minibatches.next().map(<[usize]>::to_vec)))
+    }
+
+    /// As [`indices`](Self::indices), for a source that allocates nothing for a minibatch.
+    pub(super) fn members(&self, members: usize) -> TrainResult<Members> {
         let mut minibatches = Minibatches::new(members, self.batch, self.seed)?;
         if self.drops_last {
             minibatches = minibatches.drop_last()?;
         }
         let order = self.is_shuffled.then(|| minibatches.epoch(self.number));
-        let batch = self.batch;
-        let minibatch = move |number: usize| match &order {
-            Some(order) => order.batch(number).unwrap_or_default().to_vec(),
-            None => (number * batch..members.min((number + 1).saturating_mul(batch))).collect(),
-        };
-        Ok((self.first..minibatches.batches_per_epoch()).map(minibatch))
+        let numbers = self.first..minibatches.batches_per_epoch();
+        Ok(Members { order, batch: self.batch, members, numbers, in_order: Vec::new() })
     }
 
     /// The key of the noise of a purpose for a minibatch: a function of the seed, the number of the epoch and the
     /// number of the minibatch in it.
     pub fn key(&self, purpose: &str, minibatch: usize) -> Key {
         Key::new(self.seed, minibatch as u64, address_hash(purpose, &[self.number]))
+    }
+}
+
+/// The members of each minibatch of an epoch, one after the other.
+pub(super) struct Members {
+    order: Option<data::Epoch>,
+    batch: usize,
+    members: usize,
+    /// The numbers of the minibatches that are left.
+    numbers: Range<usize>,
+    /// The members of a minibatch in the order of the data.
+    in_order: Vec<usize>,
+}
+
+impl Members {
+    pub(super) fn next(&mut self) -> Option<&[usize]> {
+        let number = self.numbers.next()?;
+        if let Some(order) = &self.order {
+            return Some(order.batch(number).unwrap_or_default());
+        }
+        self.in_order.clear();
+        self.in_order.extend(number * self.batch..self.members.min((number + 1).saturating_mul(self.batch)));
+        Some(&self.in_order)
     }
 }
 

@@ -67,6 +67,27 @@ pub(super) fn thresholded<F: Real>(inputs: Inputs<F>, name: &str, threshold: f64
     })
 }
 
+/// Classes as vectors with a 1 at the class.
+pub(super) fn one_hot<F: Real>(inputs: Inputs<F>, name: &str, classes: usize) -> TrainResult<Inputs<F>> {
+    replace(inputs, name, |labels| {
+        let class = |label: F| (0..classes).find(|&class| F::from_f64(class as f64) == label);
+        if let Some(position) = labels.as_slice().iter().position(|&label| class(label).is_none()) {
+            return Err(TrainError::argument(
+                "`classes` of `Source::one_hot`",
+                format!("labels \"{name}\" that are whole numbers below {classes}"),
+                format!("{} at position {position}", labels.as_slice()[position]),
+                "pass the number of classes, and number them from 0",
+            ));
+        }
+        let shape: Shape = labels.shape().iter().copied().chain([classes]).collect();
+        let mut values = vec![F::ZERO; shape.numel()];
+        for (row, &label) in values.chunks_exact_mut(classes.max(1)).zip(labels.as_slice()) {
+            class(label).into_iter().for_each(|class| row[class] = F::ONE);
+        }
+        Tensor::new(values, shape).map_err(|error| NnError::from(error).into())
+    })
+}
+
 /// The input with another shape of a member.
 pub(super) fn reshaped<F: Real>(inputs: Inputs<F>, name: &str, shape: &[usize]) -> TrainResult<Inputs<F>> {
     replace(inputs, name, |values| {

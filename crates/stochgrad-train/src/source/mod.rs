@@ -107,6 +107,28 @@ pub trait Source<F: Real> {
         self.map("", move |inputs, _| map::thresholded(inputs, &name, threshold))
     }
 
+    /// The same data with classes as vectors: a label becomes `classes` values, 1 at the label and 0 elsewhere, along a
+    /// new last axis.
+    ///
+    /// ```
+    /// use stochgrad_nn::data::Digits;
+    /// use stochgrad_train::{Epoch, Source};
+    ///
+    /// let digits = Source::<f32>::one_hot(Digits::embedded(), "labels", 10);
+    /// let minibatch = digits.minibatches(Epoch::in_order(3))?.next().unwrap()?;
+    /// let labels = minibatch.get("labels").unwrap();
+    /// assert_eq!(labels.shape()[..], [3, 10]);
+    /// assert_eq!(labels.as_slice()[10..20], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    /// # Ok::<(), stochgrad_train::TrainError>(())
+    /// ```
+    fn one_hot(self, name: impl Into<String>, classes: usize) -> impl Source<F>
+    where
+        Self: Sized,
+    {
+        let name = name.into();
+        self.map("", move |inputs, _| map::one_hot(inputs, &name, classes))
+    }
+
     /// The same data with another shape of each member of an input, such as `[28, 28, 1]` for images whose pixels are
     /// one axis.
     fn reshape(self, name: impl Into<String>, shape: impl Into<Shape>) -> impl Source<F>
@@ -181,6 +203,19 @@ mod tests {
         let boxed: Box<dyn Source<f32>> = Box::new(digits.clone());
         assert_eq!(images(&boxed, Epoch::in_order(7)), images(&digits, Epoch::in_order(7)));
         assert_eq!(boxed.size(), (&digits as &dyn Source<f32>).size());
+    }
+
+    #[test]
+    fn a_label_is_the_position_of_a_one() {
+        let labels = Tensors::<f64>::new().with("labels", [2.0, 0.0]).unwrap();
+        let first = |source: &dyn Source<f64>| source.minibatches(Epoch::in_order(2)).unwrap().next().unwrap();
+        let minibatch = first(&labels.clone().one_hot("labels", 3)).unwrap();
+        assert_eq!(minibatch.get("labels"), Some(&Tensor::from([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])));
+        let message = first(&labels.one_hot("labels", 2)).unwrap_err().to_string();
+        assert!(message.contains("whole numbers below 2, got 2 at position 0"), "{message}");
+        for wrong in [-1.0, 0.5, f64::NAN] {
+            assert!(first(&Tensors::new().with("labels", [wrong]).unwrap().one_hot("labels", 3)).is_err());
+        }
     }
 
     #[test]

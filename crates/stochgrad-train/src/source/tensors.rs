@@ -1,7 +1,7 @@
 //! Named tensors with a common leading axis.
 
 use stochgrad_nn::Inputs;
-use stochgrad_nn::data::rows;
+use stochgrad_nn::data::{rows, rows_into};
 use stochgrad_tape::IntoTensor;
 use stochgrad_tensor::{Real, Tensor};
 
@@ -192,7 +192,39 @@ impl<F: Real> Source<F> for Tensors<F> {
     }
 
     fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>> {
-        Ok(Box::new(epoch.indices(self.len())?.map(|members| Ok(self.select(&members)?.inputs()))))
+        let mut members = epoch.members(self.len())?;
+        let mut kept = Kept::default();
+        Ok(Box::new(std::iter::from_fn(move || Some(kept.next(self, members.next()?)))))
+    }
+}
+
+/// The last minibatches. Once the steps of the first of them have ended, the next minibatch is written into its memory.
+struct Kept<F: Real> {
+    minibatches: [Inputs<F>; KEPT],
+    /// The position of the next one.
+    next: usize,
+}
+
+/// A trainer holds the minibatch of the step and the one behind it.
+const KEPT: usize = 3;
+
+impl<F: Real> Default for Kept<F> {
+    fn default() -> Self {
+        Kept { minibatches: std::array::from_fn(|_| Inputs::new()), next: 0 }
+    }
+}
+
+impl<F: Real> Kept<F> {
+    fn next(&mut self, data: &Tensors<F>, members: &[usize]) -> TrainResult<Inputs<F>> {
+        let inputs = &mut self.minibatches[self.next];
+        self.next = (self.next + 1) % KEPT;
+        for (name, tensor) in data.iter() {
+            match inputs.get_mut(name) {
+                Some(minibatch) => rows_into(minibatch, tensor, members)?,
+                None => *inputs = std::mem::take(inputs).batch(name, rows(tensor, members)?),
+            }
+        }
+        Ok(inputs.clone())
     }
 }
 
@@ -206,6 +238,25 @@ mod tests {
             .unwrap()
             .with("y", Tensor::from_fn([10], |i| i as f64))
             .unwrap()
+    }
+
+    #[test]
+    fn minibatches_that_are_held_are_not_overwritten() {
+        let data = Tensors::<f64>::new().with("x", Tensor::from_fn([23, 2], |i| i as f64)).unwrap();
+        let epoch = Epoch::shuffled(1, 4, 7);
+        let held: Vec<Inputs<f64>> = data.minibatches(epoch).unwrap().collect::<TrainResult<_>>().unwrap();
+        let mut places = Vec::new();
+        let read = data.minibatches(epoch).unwrap().map(|inputs| {
+            let inputs = inputs.unwrap();
+            places.push(inputs.get("x").unwrap().as_slice().as_ptr());
+            inputs.get("x").unwrap().to_vec()
+        });
+        let read: Vec<Vec<f64>> = read.collect();
+        for ((held, read), members) in held.iter().zip(&read).zip(epoch.indices(23).unwrap()) {
+            assert_eq!(held.get("x").unwrap(), data.select(&members).unwrap().get("x").unwrap());
+            assert_eq!(held.get("x").unwrap().as_slice(), read);
+        }
+        assert_eq!((read.len(), places[0], places[1]), (6, places[3], places[4]));
     }
 
     #[test]

@@ -62,8 +62,8 @@ pub(super) fn load_values(checkpoint: &Checkpoint, prefix: &str) -> TrainResult<
     Ok(load_rows(checkpoint, prefix)?.into_iter().map(|(name, [value])| (name, value)).collect())
 }
 
-/// Saves each row as a tensor with its name, which starts with the number of the row.
-fn save_rows<'a, const N: usize>(
+/// Saves each row as a tensor with its name. The number of the row is its first element.
+pub(super) fn save_rows<'a, const N: usize>(
     checkpoint: &mut Checkpoint,
     prefix: &str,
     rows: impl Iterator<Item = (&'a str, [f64; N])>,
@@ -75,7 +75,7 @@ fn save_rows<'a, const N: usize>(
     Ok(())
 }
 
-fn load_rows<const N: usize>(checkpoint: &Checkpoint, prefix: &str) -> TrainResult<Vec<(String, [f64; N])>> {
+pub(super) fn load_rows<const N: usize>(checkpoint: &Checkpoint, prefix: &str) -> TrainResult<Vec<(String, [f64; N])>> {
     let mut rows = Vec::new();
     let tensors: &std::collections::BTreeMap<String, CheckpointTensor> = checkpoint.tensors();
     for full_name in tensors.keys() {

@@ -5,13 +5,16 @@ mod early_stopping;
 mod gradient_variance;
 mod held_out;
 mod means;
+mod optimizer_choice;
 mod progress;
+mod ranks;
 mod run;
 mod run_state;
 mod settings;
 #[cfg(feature = "signals")]
 mod signals;
 mod span;
+mod warnings;
 
 pub use early_stopping::EarlyStopping;
 pub use gradient_variance::GradientVariance;
@@ -20,19 +23,25 @@ pub use span::Span;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use stochgrad_graph::GraphResult;
 use stochgrad_nn::{Optimizer, Parameters, Record, Step};
+use stochgrad_tape::Communicator;
 use stochgrad_tensor::{Real, instantiated};
 
+#[cfg(feature = "signals")]
+use crate::error::TrainError;
 use crate::error::TrainResult;
 use crate::metrics::Values;
 use crate::observer::Observer;
 use crate::report::Report;
 use crate::source::Source;
 use held_out::Validation;
-use run::Run;
+use optimizer_choice::OptimizerChoice;
+use run::{Given, Run};
 use settings::Settings;
+use warnings::CostLimit;
 
 /// Trains a model: minibatches, evaluation on held-out data, early stopping, checkpoints and callbacks.
 ///
@@ -92,12 +101,13 @@ use settings::Settings;
 /// [averages](Optimizer::averages), else those after the last step. The first two are what evaluations use as well. A
 /// resumed run goes on from those of the last step.
 pub struct Trainer<'a, F: Real> {
-    optimizer: Box<dyn Optimizer<F> + 'a>,
+    optimizer: OptimizerChoice<'a, F>,
     settings: Settings,
     validation: Option<Validation<'a, F>>,
     observers: Vec<Box<dyn Observer + 'a>>,
     on_step: Vec<Callback<'a, F>>,
     on_epoch: Vec<Callback<'a, F>>,
+    communicator: Option<Rc<dyn Communicator>>,
 }
 
 type Callback<'a, F> = Box<dyn FnMut(&Progress<'_, F>) -> ControlFlow<()> + 'a>;
@@ -105,13 +115,49 @@ type Callback<'a, F> = Box<dyn FnMut(&Progress<'_, F>) -> ControlFlow<()> + 'a>;
 impl<'a, F: Real> Trainer<'a, F> {
     /// A trainer with an optimiser. Set the length of the run with [`epochs`](Self::epochs) or [`steps`](Self::steps).
     pub fn new(optimizer: impl Optimizer<F> + 'a) -> Self {
+        Self::with_choice(OptimizerChoice::Given(Box::new(optimizer)))
+    }
+
+    /// A trainer with an optimiser for the number of steps of the whole run, so that schedules are shares of it. For
+    /// an optimiser that [accumulates](stochgrad_nn::Adam::accumulate) gradients, divide the number: schedules count
+    /// updates.
+    ///
+    /// ```
+    /// use stochgrad_nn::{Adam, Parameters, Record, Schedule};
+    /// use stochgrad_tensor::Tensor;
+    /// use stochgrad_train::Trainer;
+    /// use stochgrad_train::source::Tensors;
+    ///
+    /// let data = Tensors::new().with("x", [1.0, 2.0, 3.0])?;
+    /// let mut parameters = Parameters::<f64>::new();
+    /// parameters.insert("mean", Tensor::scalar(0.0))?;
+    /// let report = Trainer::for_steps(|steps| Adam::new(Schedule::cosine(0.1, 0.0, steps).warm_up(steps / 20)))
+    ///     .epochs(100)
+    ///     .batch(2)
+    ///     .quiet()
+    ///     .fit(&mut parameters, &data, |record: &Record<'_, '_, f64>| {
+    ///         record.cost("squared error", (record.param("mean")? - record.input("x")?).square())
+    ///     })?;
+    /// assert_eq!((report.steps, report.last.learning_rate), (200, 0.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A longer run has other schedules, so that an earlier checkpoint is one of other settings; see
+    /// [`accept_change`](Self::accept_change). If the length is a number of epochs, `fit` returns an error unless the
+    /// data knows its size.
+    pub fn for_steps<O: Optimizer<F> + 'a>(optimizer: impl FnOnce(u64) -> O + 'a) -> Self {
+        Self::with_choice(OptimizerChoice::ForSteps(Box::new(|steps| Box::new(optimizer(steps)))))
+    }
+
+    fn with_choice(optimizer: OptimizerChoice<'a, F>) -> Self {
         Trainer {
-            optimizer: Box::new(optimizer),
+            optimizer,
             settings: Settings::default(),
             validation: None,
             observers: Vec::new(),
             on_step: Vec::new(),
             on_epoch: Vec::new(),
+            communicator: None,
         }
     }
 
@@ -229,13 +275,14 @@ impl<'a, F: Real> Trainer<'a, F> {
     /// | file | content |
     /// |---|---|
     /// | `checkpoint.safetensors` | everything that the run needs to resume |
-    /// | `parameters.safetensors` | the parameters at the end; see [`Parameters::load_from`] |
+    /// | `parameters.safetensors` | the parameters at the end; see [`Parameters::load`] |
     /// | `settings.toml` | the settings |
     /// | `graph.svg` | the [graph](crate::output::graph_svg) of the model |
     /// | `metrics.csv`, `tensorboard`, `curves.svg`, `summary.json` | see [`RunFolder`](crate::output::RunFolder) |
     ///
-    /// A run whose folder has a checkpoint resumes from it. The settings must be the same, apart from the length of the
-    /// run and the number of threads.
+    /// A run whose folder has a checkpoint resumes from it. The settings must be those of the checkpoint and of
+    /// `settings.toml`, apart from the length of the run, the number of threads, and what is
+    /// [accepted](Self::accept_change).
     pub fn out(self, folder: impl Into<PathBuf>) -> Self {
         self.with(|settings| settings.out = Some(folder.into()))
     }
@@ -249,6 +296,12 @@ impl<'a, F: Real> Trainer<'a, F> {
     /// Begins anew if the output folder has a checkpoint, which is renamed to `previous.checkpoint.safetensors`.
     pub fn restart(self) -> Self {
         self.with(|settings| settings.restarts = true)
+    }
+
+    /// Resumes a run although a setting of the folder, by its name in `settings.toml`, differs from that of this call,
+    /// which is used from now on. For example, `accept_change("optimizer")` goes on with a lower learning rate.
+    pub fn accept_change(self, setting: impl Into<String>) -> Self {
+        self.with(|settings| settings.accepted.extend([setting.into()]))
     }
 
     /// Sets how often a checkpoint is written to the output folder: after each epoch by default.
@@ -266,8 +319,21 @@ impl<'a, F: Real> Trainer<'a, F> {
         self.with(|settings| settings.gradient_variance = Some(variance))
     }
 
-    /// Leaves Ctrl-C and SIGTERM to the program. By default, either of them ends the run after the current step, and a
-    /// second one ends the process; a program with a handler of its own keeps it. Without the feature `signals`, they
+    /// Warns if the mean of a cost over some successive steps is below a limit. For the divergence of a posterior from its
+    /// prior, this is a posterior collapse: the code carries no information. Divergences are small at the beginning of a
+    /// run, and as long as a weight of the divergence grows; choose the number of steps accordingly, for instance those
+    /// of five epochs. The training does not depend on it, and a resumed run may have another limit.
+    ///
+    /// All [warnings](crate::Warning) are in the report, and are shown with the progress of the run. A
+    /// [quiet](Self::quiet) run logs them, through the crate `log`.
+    pub fn warn_below(self, cost: impl Into<String>, limit: f64, steps: u64) -> Self {
+        let limit = CostLimit { cost: cost.into(), below: limit, steps };
+        self.with(|settings| settings.cost_limits.push(limit))
+    }
+
+    /// Leaves Ctrl-C and SIGTERM to the program. By default, either of them ends the run after the current step. Further
+    /// runs of the program then return [`TrainError::Interrupted`](crate::TrainError::Interrupted), so that a program of
+    /// several runs ends. A second signal ends the process; a program with a handler of its own keeps it. Without the feature `signals`, they
     /// are always left to the program.
     pub fn ignore_signals(self) -> Self {
         self.with(|settings| settings.handles_signals = false)
@@ -338,7 +404,7 @@ impl<'a, F: Real> Trainer<'a, F> {
     where
         M: Fn(&Record<'_, '_, F>) -> GraphResult<()>,
     {
-        let step = Step::new(model).threads(self.settings.threads);
+        let step = self.divided(Step::new(model).threads(self.settings.threads));
         instantiated!(
             F: fn(Trainer<'_, F>, &mut Parameters<F>, &dyn Source<F>, Step<'_, F>) -> TrainResult<Report> =
                 |trainer, parameters, data, step| trainer.run(parameters, data, step)
@@ -346,7 +412,15 @@ impl<'a, F: Real> Trainer<'a, F> {
     }
 
     fn run(self, parameters: &mut Parameters<F>, data: &dyn Source<F>, step: Step<'_, F>) -> TrainResult<Report> {
+        #[cfg(feature = "signals")]
+        if self.settings.handles_signals && signals::have_arrived() {
+            return Err(TrainError::Interrupted);
+        }
         let length = self.settings.check(self.validation.is_some())?;
-        Run::new(self, length, parameters, data, step).complete()
+        self.check_ranks()?;
+        let Trainer { optimizer, settings, validation, observers, on_step, on_epoch, communicator } = self;
+        let optimizer = optimizer.choose(length.steps(settings.steps_per_epoch(data.size())))?;
+        let given = Given { optimizer, settings, validation, observers, on_step, on_epoch, communicator };
+        Run::new(given, length, parameters, data, step).complete()
     }
 }

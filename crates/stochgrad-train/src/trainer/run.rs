@@ -1,27 +1,43 @@
 //! One run of a trainer.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use stochgrad_graph::{GraphResult, Seed};
 use stochgrad_nn::{Inputs, Optimizer, Parameters, Step};
+use stochgrad_tape::Communicator;
 use stochgrad_tensor::Real;
 
+use super::Callback;
 use super::checkpoint::{self, Folder};
 use super::held_out::{HeldOut, Validation, of_data_set};
 use super::progress::Progress;
+use super::ranks::Ranks;
 use super::run_state::RunState;
 use super::settings::{Facts, Settings};
 #[cfg(feature = "signals")]
 use super::signals::Signals;
 use super::span::Span;
-use super::{Callback, Trainer};
 use crate::error::{TrainError, TrainResult};
 use crate::metrics::{Metrics, Values, total};
 use crate::observer::{Observer, RunStart, StepMetrics};
 use crate::output::{RunFolder, graph_svg};
 use crate::report::{Outcome, Report};
 use crate::source::{Epoch, Source};
+use crate::warning::Warning;
+
+/// What a trainer was given, with the optimiser for the length of the run.
+pub(super) struct Given<'r, F: Real> {
+    pub(super) optimizer: Box<dyn Optimizer<F> + 'r>,
+    pub(super) settings: Settings,
+    pub(super) validation: Option<Validation<'r, F>>,
+    pub(super) observers: Vec<Box<dyn Observer + 'r>>,
+    pub(super) on_step: Vec<Callback<'r, F>>,
+    pub(super) on_epoch: Vec<Callback<'r, F>>,
+    pub(super) communicator: Option<Rc<dyn Communicator>>,
+}
 
 /// A run: what the trainer was given, and what has been reached.
 pub(super) struct Run<'r, 'm, F: Real> {
@@ -40,7 +56,9 @@ pub(super) struct Run<'r, 'm, F: Real> {
     state: RunState<F>,
     /// The costs of the last step.
     costs: Values,
+    /// The output folder, on the first rank.
     folder: Option<Folder>,
+    ranks: Ranks,
     /// Whether the output folder has the picture of the graph.
     is_drawn: bool,
     /// The step of the last checkpoint.
@@ -49,13 +67,17 @@ pub(super) struct Run<'r, 'm, F: Real> {
 
 impl<'r, 'm, F: Real> Run<'r, 'm, F> {
     pub(super) fn new(
-        trainer: Trainer<'r, F>,
+        given: Given<'r, F>,
         length: Span,
         parameters: &'r mut Parameters<F>,
         data: &'r dyn Source<F>,
         step: Step<'m, F>,
     ) -> Self {
-        let Trainer { optimizer, settings, validation, observers, on_step, on_epoch } = trainer;
+        let Given { optimizer, settings, validation, mut observers, on_step, on_epoch, communicator } = given;
+        let ranks = Ranks::new(communicator);
+        if !ranks.is_first() {
+            observers.clear();
+        }
         let compared = settings.to_compare(Facts {
             precision: F::NAME,
             optimizer: optimizer.settings(),
@@ -84,6 +106,7 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
             state: RunState::default(),
             costs: Values::new(),
             folder: None,
+            ranks,
             is_drawn: false,
             saved: None,
         }
@@ -98,72 +121,88 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
         if self.state.step > 0 && self.saved != Some(self.state.step) {
             self.save()?;
         }
-        self.hand_over()?;
+        let handed_over = self.hand_over();
+        self.ranks.agreed(handed_over)?;
         let report = Report {
             outcome,
             steps: self.state.step,
             epochs: self.state.epoch,
             resumed_at,
-            last: self.state.last.clone(),
+            last: Metrics { variances: self.state.last_variances.clone(), ..self.state.last.clone() },
             best: self.state.best.take().map(|(best, _)| best),
+            warnings: self.state.warnings.given().to_vec(),
             seconds: started.elapsed().as_secs_f64(),
         };
-        self.observers.iter_mut().try_for_each(|observer| observer.finish(&report))?;
+        self.observe(|observer| observer.finish(&report))?;
         Ok(report)
     }
 
     /// Loads the checkpoint, if there is one. Returns its step.
     fn start(&mut self) -> TrainResult<Option<u64>> {
         let mut resumed_at = None;
-        if let Some(path) = &self.settings.out {
-            let folder = Folder::open(path)?;
-            match folder.has_checkpoint() {
-                true if self.settings.restarts => folder.set_checkpoint_aside()?,
-                true => {
-                    let path = folder.checkpoint();
-                    let (parameters, optimizer) = (&mut *self.parameters, &mut *self.optimizer);
-                    self.state = checkpoint::load(
-                        &path,
-                        &self.compared,
-                        parameters,
-                        optimizer,
-                        &mut self.step,
-                        &mut self.observers,
-                    )?;
-                    resumed_at = Some(self.state.step);
+        if let Some(path) = self.settings.out.clone() {
+            let folder = self.ranks.agreed(self.open(&path))?;
+            if folder.has_checkpoint() {
+                let (parameters, optimizer) = (&mut *self.parameters, &mut *self.optimizer);
+                let loaded = checkpoint::load(
+                    &folder,
+                    &self.compared,
+                    &self.settings.accepted,
+                    parameters,
+                    optimizer,
+                    &mut self.step,
+                    &mut self.observers,
+                );
+                self.state = self.ranks.agreed(loaded)?;
+                resumed_at = Some(self.state.step);
+            }
+            if self.ranks.is_first() {
+                if self.settings.reports_to_folder {
+                    self.observers.insert(0, Box::new(RunFolder::new(path)));
                 }
-                false => {}
+                self.folder = Some(folder);
             }
-            folder.save_settings(&self.settings_of_this_call())?;
-            if self.settings.reports_to_folder {
-                self.observers.insert(0, Box::new(RunFolder::new(path)));
-            }
-            self.folder = Some(folder);
+            let settings = self.settings_of_this_call();
+            let saved = self.folder.as_ref().map_or(Ok(()), |folder| folder.save_settings(&settings));
+            self.ranks.agreed(saved)?;
             self.saved = resumed_at;
         }
         #[cfg(feature = "progress")]
-        if !self.settings.is_quiet {
+        if !self.settings.is_quiet && self.ranks.is_first() {
             self.observers.insert(0, Box::new(crate::output::ProgressBar::new()));
         }
-        let steps_per_epoch = self.data.size().map(|size| {
-            let batch = self.settings.batch.max(1);
-            (if self.settings.drops_last { size / batch } else { size.div_ceil(batch) }) as u64
-        });
-        let (steps, epochs) = match self.length {
-            Span::Steps(steps) => (Some(steps), None),
-            Span::Epochs(epochs) => (steps_per_epoch.map(|steps| steps.saturating_mul(epochs)), Some(epochs)),
-        };
+        let steps_per_epoch = self.settings.steps_per_epoch(self.data.size());
+        let steps = self.length.steps(steps_per_epoch);
+        let epochs = if let Span::Epochs(epochs) = self.length { Some(epochs) } else { None };
         let settings = self.settings_of_this_call();
         let start = RunStart { resumed_at, steps, epochs, steps_per_epoch, settings: &settings };
-        self.observers.iter_mut().try_for_each(|observer| observer.start(&start))?;
+        self.observe(|observer| observer.start(&start))?;
         Ok(resumed_at)
+    }
+
+    /// The output folder, which the first rank makes.
+    fn open(&self, path: &Path) -> TrainResult<Folder> {
+        if !self.ranks.is_first() {
+            return Ok(Folder::of_first_rank(path));
+        }
+        let folder = Folder::open(path)?;
+        if self.settings.restarts && folder.has_checkpoint() {
+            folder.set_checkpoint_aside()?;
+        }
+        Ok(folder)
+    }
+
+    /// Calls all observers, which only the first rank has.
+    fn observe(&mut self, mut call: impl FnMut(&mut Box<dyn Observer + 'r>) -> TrainResult<()>) -> TrainResult<()> {
+        let called = self.observers.iter_mut().try_for_each(&mut call);
+        self.ranks.agreed(called)
     }
 
     /// The settings of a checkpoint, and the length, which may differ when a run is resumed. The number of threads is
     /// not a setting on which anything depends.
     fn settings_of_this_call(&self) -> BTreeMap<String, String> {
         let mut settings = self.compared.clone();
-        settings.insert("length".into(), self.length.to_string());
+        settings.insert(checkpoint::LENGTH.into(), self.length.to_string());
         settings
     }
 
@@ -191,16 +230,16 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
                 ));
             }
             while let Some(inputs) = minibatches.next() {
-                if is_interrupted() {
+                if self.ranks.any(is_interrupted())? {
                     return Ok(Outcome::Interrupted);
                 }
                 let inputs = of_data_set(inputs?, data.size());
                 self.make_step(&inputs)?;
-                let asked_to_stop = self.after_step(minibatches.peek().is_none())?;
+                let stops = self.after_step(minibatches.peek().is_none())?;
                 if let Some(outcome) = self.outcome() {
                     return Ok(outcome);
                 }
-                if asked_to_stop {
+                if self.ranks.any(stops)? {
                     return Ok(Outcome::Stopped);
                 }
             }
@@ -232,11 +271,7 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
     /// Updates the parameters, and adds the costs to their means.
     fn make_step(&mut self, inputs: &Inputs<F>) -> TrainResult<()> {
         let seed = Seed { seed: self.settings.seed, step: self.state.step };
-        if let Some(variance) = self.settings.gradient_variance.as_ref().filter(|it| it.is_due(self.state.step)) {
-            let means = &mut self.state.variances;
-            let estimated = variance.estimate(&mut self.step, self.parameters, inputs, seed, means);
-            estimated.map_err(|error| self.located(error))?;
-        }
+        self.estimate_variance(inputs, seed)?;
         let costs = self.step.train(self.parameters, &mut *self.optimizer, inputs, seed).map(|gradients| {
             self.costs.truncate(gradients.costs().len());
             for (index, (name, cost)) in gradients.costs().iter().enumerate() {
@@ -249,14 +284,55 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
             gradients.total().to_f64()
         });
         let total = self.in_step(costs)?;
-        self.draw(inputs, seed)?;
+        let drawn = self.draw(inputs, seed);
+        self.ranks.agreed(drawn)?;
         let members = inputs.members().unwrap_or(1);
         self.costs.iter().for_each(|(name, cost)| self.state.training.add(name, *cost, members as f64));
         let epoch = self.state.epoch;
         self.state.step += 1;
+        self.compare_costs()?;
+        let warnings = self.state.warnings.observe_methods(total, self.state.step, self.step.methods());
+        warnings.iter().try_for_each(|warning| self.warn(warning))?;
         self.state.position += 1;
         let metrics = StepMetrics { step: self.state.step, epoch, members, costs: &self.costs, total };
-        self.observers.iter_mut().try_for_each(|observer| observer.step(&metrics))
+        let called = self.observers.iter_mut().try_for_each(|observer| observer.step(&metrics));
+        self.ranks.agreed(called)
+    }
+
+    /// Estimates the variance of the gradients before a step, if it is due.
+    fn estimate_variance(&mut self, inputs: &Inputs<F>, seed: Seed) -> TrainResult<()> {
+        let step = self.state.step;
+        let Some(variance) = self.settings.gradient_variance.as_ref().filter(|it| it.is_due(step)) else {
+            return Ok(());
+        };
+        let estimates = variance.estimate(&mut self.step, self.parameters, inputs, seed);
+        let estimates = estimates.map_err(|error| self.located(error))?;
+        let mut warnings = Vec::new();
+        for estimate in &estimates {
+            self.state.variances.add(&estimate.name, estimate.variance(), 1.0);
+            let node = estimate.node.as_ref();
+            warnings.extend(node.and_then(|node| self.state.warnings.observe_gradient(node, &estimate.spread, step)));
+        }
+        warnings.iter().try_for_each(|warning| self.warn(warning))
+    }
+
+    /// Compares the costs of the last step with the limits of the program.
+    fn compare_costs(&mut self) -> TrainResult<()> {
+        for index in 0..self.settings.cost_limits.len() {
+            let limit = &self.settings.cost_limits[index];
+            let value = find_cost(&self.costs, &limit.cost, "`Trainer::warn_below`")?;
+            if let Some(warning) = self.state.warnings.observe_cost(limit, value, self.state.step) {
+                self.warn(&warning)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, warning: &Warning) -> TrainResult<()> {
+        if self.settings.is_quiet || !cfg!(feature = "progress") {
+            log::warn!("{warning}");
+        }
+        self.observers.iter_mut().try_for_each(|observer| observer.warning(warning))
     }
 
     /// Draws the graph of the model, after the first step of this call.
@@ -309,6 +385,9 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
             variances: self.state.variances.values(),
             learning_rate: self.optimizer.learning_rate(),
         };
+        if !self.state.last.variances.is_empty() {
+            self.state.last_variances.clone_from(&self.state.last.variances);
+        }
         self.state.training.clear();
         self.state.variances.clear();
         if let Some(held_out) = self.held_out.as_mut().filter(|_| evaluates) {
@@ -321,11 +400,20 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
             self.state.stall.observe(value, minimum);
             self.state.observe(value, self.settings.keeps_best.then_some(evaluated));
         }
-        self.observers.iter_mut().try_for_each(|observer| observer.metrics(&self.state.last))
+        let called = self.observers.iter_mut().try_for_each(|observer| observer.metrics(&self.state.last));
+        self.ranks.agreed(called)
     }
 
     /// Writes a checkpoint, if there is a folder.
     fn save(&mut self) -> TrainResult<()> {
+        let saved = self.save_here();
+        self.ranks.agreed(saved)?;
+        self.saved = self.settings.out.as_ref().map(|_| self.state.step);
+        Ok(())
+    }
+
+    /// Writes a checkpoint on the first rank.
+    fn save_here(&mut self) -> TrainResult<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
         for (name, value) in self.parameters.iter() {
             if let Some(position) = value.as_slice().iter().position(|x| !x.is_finite()) {
@@ -338,9 +426,7 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
         let (parameters, optimizer) = (&*self.parameters, &*self.optimizer);
         let mut checkpoint = checkpoint::of_run(seed, &self.state, &self.compared, parameters, optimizer, &self.step)?;
         self.observers.iter().try_for_each(|observer| observer.save(&mut checkpoint))?;
-        checkpoint.save(path)?;
-        self.saved = Some(self.state.step);
-        Ok(())
+        Ok(checkpoint.save(path)?)
     }
 
     /// Gives the parameters the values with which a run ends, and saves them.
@@ -377,10 +463,14 @@ fn averaged<F: Real>(optimizer: &dyn Optimizer<F>, parameters: &Parameters<F>) -
 
 /// The monitored cost: the total, or the one of a name.
 fn monitored(costs: &[(String, f64)], name: Option<&str>) -> TrainResult<f64> {
-    let Some(name) = name else { return Ok(total(costs)) };
+    name.map_or_else(|| Ok(total(costs)), |name| find_cost(costs, name, "`Trainer::monitor`"))
+}
+
+/// The cost of a name that a setting of the trainer states.
+fn find_cost(costs: &[(String, f64)], name: &str, setting: &'static str) -> TrainResult<f64> {
     costs.iter().find(|(known, _)| known == name).map(|(_, cost)| *cost).ok_or_else(|| {
         let known: Vec<&str> = costs.iter().map(|(name, _)| name.as_str()).collect();
         let (expected, found) = (format!("one of the costs {}", known.join(", ")), name.to_owned());
-        TrainError::argument("`Trainer::monitor`", expected, found, "check the spelling")
+        TrainError::argument(setting, expected, found, "check the spelling")
     })
 }

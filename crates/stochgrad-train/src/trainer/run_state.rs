@@ -5,8 +5,9 @@ use stochgrad_tensor::{Real, Tensor};
 
 use super::early_stopping::Stall;
 use super::means::{Means, load_values, save_values};
+use super::warnings::Warnings;
 use crate::error::TrainResult;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Values};
 use crate::report::Best;
 
 /// The counters, running means and the best parameters of a run. All of it is in the checkpoint.
@@ -23,7 +24,10 @@ pub(super) struct RunState<F: Real> {
     /// The gradient variances since the last measurements.
     pub(super) variances: Means,
     pub(super) last: Metrics,
+    /// The last variances that were measured.
+    pub(super) last_variances: Values,
     pub(super) stall: Stall,
+    pub(super) warnings: Warnings,
     pub(super) best: Option<(Best, BestValues<F>)>,
 }
 
@@ -37,6 +41,7 @@ const VARIANCES: &str = "run/variances";
 const LAST_TRAINING: &str = "run/last_training";
 const LAST_VALIDATION: &str = "run/last_validation";
 const LAST_VARIANCES: &str = "run/last_variances";
+const EARLIER_VARIANCES: &str = "run/earlier_variances";
 const BEST_COUNTERS: &str = "run/best_counters";
 const BEST_VALUE: &str = "run/best_value";
 const BEST_COSTS: &str = "run/best_costs";
@@ -51,7 +56,9 @@ impl<F: Real> Default for RunState<F> {
             training: Means::default(),
             variances: Means::default(),
             last: Metrics::default(),
+            last_variances: Values::new(),
             stall: Stall::default(),
+            warnings: Warnings::default(),
             best: None,
         }
     }
@@ -78,9 +85,11 @@ impl<F: Real> RunState<F> {
         checkpoint.insert(NUMBERS, &Tensor::<f64>::from([self.stall.reference, *learning_rate]))?;
         self.training.save(checkpoint, TRAINING)?;
         self.variances.save(checkpoint, VARIANCES)?;
+        self.warnings.save(checkpoint)?;
         save_values(checkpoint, LAST_TRAINING, training)?;
         save_values(checkpoint, LAST_VALIDATION, validation.as_deref().unwrap_or_default())?;
         save_values(checkpoint, LAST_VARIANCES, variances)?;
+        save_values(checkpoint, EARLIER_VARIANCES, &self.last_variances)?;
         if let Some((best, values)) = &self.best {
             checkpoint.insert_u64s(BEST_COUNTERS, &[best.step, best.epoch])?;
             checkpoint.insert(BEST_VALUE, &Tensor::<f64>::scalar(best.value))?;
@@ -134,7 +143,9 @@ impl<F: Real> RunState<F> {
                 variances: load_values(checkpoint, LAST_VARIANCES)?,
                 learning_rate: numbers.as_slice()[1],
             },
+            last_variances: load_values(checkpoint, EARLIER_VARIANCES)?,
             stall: Stall { reference: numbers.as_slice()[0], evaluations: counter(1) },
+            warnings: Warnings::load(checkpoint)?,
             best,
         })
     }
@@ -162,6 +173,7 @@ mod tests {
             variances: vec![("w".into(), 1.0 / 3.0)],
             learning_rate: 0.01,
         };
+        state.last_variances = vec![("w".into(), 0.5)];
         for kept in [None, Some(&parameters)] {
             let mut state = state.clone();
             state.observe(0.7, kept);

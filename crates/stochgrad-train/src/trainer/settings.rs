@@ -1,17 +1,19 @@
 //! The settings of a training run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::early_stopping::EarlyStopping;
 use super::gradient_variance::GradientVariance;
 use super::span::Span;
+use super::warnings::CostLimit;
 use crate::error::{TrainError, TrainResult};
 
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) length: Option<Span>,
     pub(super) batch: usize,
+    pub(super) shards: Option<usize>,
     pub(super) drops_last: bool,
     pub(super) is_shuffled: bool,
     pub(super) seed: u64,
@@ -24,6 +26,7 @@ pub(super) struct Settings {
     pub(super) keeps_best: bool,
     pub(super) checkpoint_every: Span,
     pub(super) gradient_variance: Option<GradientVariance>,
+    pub(super) cost_limits: Vec<CostLimit>,
     pub(super) out: Option<PathBuf>,
     /// Whether the output folder gets the files of a `RunFolder`.
     pub(super) reports_to_folder: bool,
@@ -32,6 +35,8 @@ pub(super) struct Settings {
     pub(super) is_quiet: bool,
     /// Settings of the program, such as sizes of layers.
     pub(super) of_program: BTreeMap<String, String>,
+    /// The names of settings that may differ from those of the checkpoint.
+    pub(super) accepted: BTreeSet<String>,
 }
 
 impl Default for Settings {
@@ -39,6 +44,7 @@ impl Default for Settings {
         Settings {
             length: None,
             batch: 32,
+            shards: None,
             drops_last: false,
             is_shuffled: true,
             seed: 0,
@@ -51,12 +57,14 @@ impl Default for Settings {
             keeps_best: false,
             checkpoint_every: Span::Epochs(1),
             gradient_variance: None,
+            cost_limits: Vec::new(),
             out: None,
             reports_to_folder: true,
             restarts: false,
             handles_signals: true,
             is_quiet: false,
             of_program: BTreeMap::new(),
+            accepted: BTreeSet::new(),
         }
     }
 }
@@ -106,7 +114,21 @@ impl Settings {
             let hint = "correct the setting";
             return Err(TrainError::argument("`Trainer::gradient_variance`", expected, found, hint));
         }
+        if let Some(limit) = self.cost_limits.iter().find(|limit| limit.steps == 0 || limit.below.is_nan()) {
+            return Err(TrainError::argument(
+                "`Trainer::warn_below`",
+                "a limit that is not NaN and at least 1 step",
+                format!("{} and {} steps", limit.below, limit.steps),
+                "correct the setting",
+            ));
+        }
         Ok(length)
+    }
+
+    /// The number of steps of an epoch, if the size of the data is known.
+    pub(super) fn steps_per_epoch(&self, size: Option<usize>) -> Option<u64> {
+        let batch = self.batch.max(1);
+        size.map(|size| (if self.drops_last { size / batch } else { size.div_ceil(batch) }) as u64)
     }
 
     /// The settings on which the results depend, apart from the length, and those of the program. A run resumes only
@@ -115,6 +137,9 @@ impl Settings {
         let mut settings = BTreeMap::new();
         let mut set = |name: &str, value: String| drop(settings.insert(name.into(), value));
         set("batch", self.batch.to_string());
+        if let Some(shards) = self.shards {
+            set("shards", shards.to_string());
+        }
         set("drop_last", self.drops_last.to_string());
         set("shuffle", self.is_shuffled.to_string());
         set("seed", self.seed.to_string());
@@ -158,13 +183,18 @@ pub(super) struct Facts {
     pub(super) validation_size: Option<usize>,
 }
 
-/// What differs between two sets of settings, in words.
-pub(super) fn differences(expected: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> Vec<String> {
-    let names: std::collections::BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+/// What differs between two sets of settings, in words, apart from what is accepted.
+pub(super) fn differences(
+    expected: &BTreeMap<String, String>,
+    found: &BTreeMap<String, String>,
+    accepted: &BTreeSet<String>,
+) -> Vec<String> {
+    let names: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
     let in_words = |settings: &BTreeMap<String, String>, name: &String| {
         settings.get(name).map_or_else(|| "none".to_owned(), String::clone)
     };
-    let differing = names.into_iter().filter(|name| expected.get(*name) != found.get(*name));
+    let differing =
+        names.into_iter().filter(|name| expected.get(*name) != found.get(*name) && !accepted.contains(*name));
     differing
         .map(|name| format!("{name}: expected {}, got {}", in_words(expected, name), in_words(found, name)))
         .collect()
@@ -204,9 +234,11 @@ mod tests {
         };
         let (new, saved) = (map(&[("batch", "50"), ("seed", "7")]), map(&[("batch", "100"), ("program.hidden", "5")]));
         assert_eq!(
-            differences(&saved, &new),
+            differences(&saved, &new, &BTreeSet::new()),
             ["batch: expected 100, got 50", "program.hidden: expected 5, got none", "seed: expected none, got 7"]
         );
-        assert!(differences(&new, &new).is_empty());
+        assert!(differences(&new, &new, &BTreeSet::new()).is_empty());
+        let accepted = ["batch", "seed"].map(String::from).into();
+        assert_eq!(differences(&saved, &new, &accepted), ["program.hidden: expected 5, got none"]);
     }
 }

@@ -9,6 +9,11 @@ static RUNS: AtomicUsize = AtomicUsize::new(0);
 /// Whether a signal has arrived. It stays set, so that the further runs of a program that was asked to end do not start.
 static ARRIVED: AtomicBool = AtomicBool::new(false);
 
+/// Whether a run of this process has been ended by a signal.
+pub(super) fn have_arrived() -> bool {
+    ARRIVED.load(Ordering::SeqCst)
+}
+
 /// The exit status of a program that ends by Ctrl-C, as in shells.
 const EXIT_STATUS: i32 = 130;
 
@@ -27,7 +32,7 @@ impl Signals {
     }
 
     pub(super) fn have_arrived(&self) -> bool {
-        self.is_handled && ARRIVED.load(Ordering::SeqCst)
+        self.is_handled && have_arrived()
     }
 }
 

@@ -26,6 +26,14 @@ impl Span {
         }
     }
 
+    /// The number of steps, if it is known.
+    pub(super) fn steps(self, steps_per_epoch: Option<u64>) -> Option<u64> {
+        match self {
+            Span::Epochs(epochs) => steps_per_epoch.map(|steps| steps.saturating_mul(epochs)),
+            Span::Steps(steps) => Some(steps),
+        }
+    }
+
     pub(super) fn count(self) -> u64 {
         match self {
             Span::Epochs(count) | Span::Steps(count) => count,

@@ -35,7 +35,7 @@ impl Autoencoder {
         let x = record.input("x")?;
         let code = Bernoulli::from_logits(self.encoder.forward(record, x)?);
         let z = record.sample("z", &code, &self.method)?;
-        let weight = record.schedule("weight", |step| (0.1 * step as f64).min(1.0))?;
+        let weight = record.schedule("weight", 1.0, |step| (0.1 * step as f64).min(1.0))?;
         let pixels = Bernoulli::from_logits(self.decoder.forward(record, z)?);
         record.cost("reconstruction", -pixels.log_prob(x))?;
         record.cost("kl", code.kl_to(&Bernoulli::from_logits(record.constant(0.0))) * weight)

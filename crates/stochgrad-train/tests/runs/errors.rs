@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use stochgrad_distributions::DistributionError;
 use stochgrad_graph::GraphResult;
-use stochgrad_nn::{Checkpoint, Parameters, Record, Sgd};
+use stochgrad_nn::{Checkpoint, Parameters, Record, Schedule, Sgd};
 use stochgrad_tensor::Tensor;
 use stochgrad_train::source::{Stream, Tensors};
 use stochgrad_train::{GradientVariance, Span, TrainError, Trainer};
@@ -98,6 +99,40 @@ fn data_without_minibatches_and_unknown_names_are_errors() {
     let of_no_node = Trainer::new(Sgd::new(0.1)).quiet().epochs(1).gradient_variance(of_no_node);
     let message = of_no_node.fit(&mut parameters(0.0), &data(), slope).unwrap_err().to_string();
     assert!(message.contains("no node is called \"z\""), "{message}");
+}
+
+#[test]
+fn a_schedule_of_a_share_of_the_run_needs_a_known_length() {
+    let rate = |steps| Sgd::new(Schedule::linear(0.1, 0.0, steps));
+    let batches = [stochgrad_nn::Inputs::new().batch("x", [1.0_f32])];
+    let unknown = Stream::new(|_| batches.clone().into_iter().map(Ok));
+    let trainer = || Trainer::for_steps(rate).quiet();
+    let message = trainer().epochs(2).fit(&mut parameters(0.0), &unknown, slope).unwrap_err();
+    // A `main` that returns the error prints its message.
+    let message = format!("{message:?}");
+    assert!(message.contains("`Trainer::for_steps`: expected a run with a known number of steps"), "{message}");
+    let report = trainer().steps(2).fit(&mut parameters(0.0), &unknown, slope).unwrap();
+    assert_eq!((report.steps, report.last.learning_rate), (2, 0.0));
+    let report = trainer().epochs(3).batch(1).fit(&mut parameters(0.0), &data(), slope).unwrap();
+    assert_eq!((report.steps, report.last.learning_rate), (6, 0.0));
+}
+
+#[test]
+fn an_error_of_a_distribution_is_one_of_the_model() {
+    let message = Trainer::new(Sgd::new(0.1))
+        .quiet()
+        .epochs(1)
+        .fit(&mut parameters(0.0), &data(), |record| {
+            let error: Result<(), _> = Err(DistributionError::Unsupported {
+                distribution: "Normal",
+                problem: "expected a number, got none".into(),
+            });
+            error?;
+            slope(record)
+        })
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("expected a number, got none"), "{message}");
 }
 
 #[test]

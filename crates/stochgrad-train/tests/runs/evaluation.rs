@@ -7,8 +7,9 @@ use approx::assert_relative_eq;
 use stochgrad_distributions::{Distribution, KlDivergence, Normal};
 use stochgrad_estimators::Pathwise;
 use stochgrad_graph::{GraphResult, Seed};
-use stochgrad_nn::{Average, Parameters, Record, Sgd, Step};
+use stochgrad_nn::{Average, Inputs, Parameters, Record, Sgd, Step};
 use stochgrad_tensor::Tensor;
+use stochgrad_train::evaluation::mean_cost;
 use stochgrad_train::source::{Stream, Tensors};
 use stochgrad_train::{
     EarlyStopping, Epoch, GradientVariance, Metrics, Observer, Outcome, Report, RunStart, Source, Span, StepMetrics,
@@ -71,7 +72,7 @@ fn training_costs_are_measured_at_the_chosen_intervals() {
         .measure_every(Span::Steps(3))
         .observe(Log(&log))
         .fit(&mut one_parameter(0.0), &endless, |record| {
-            let step = record.schedule("step", |step| step as f64)?;
+            let step = record.schedule("step", 0.0, |step| step as f64)?;
             record.cost("step", record.input("x")? + record.param("m")? + step)
         })
         .unwrap();
@@ -114,6 +115,46 @@ fn the_best_parameters_are_returned_if_they_are_kept() {
         past_the_best(|trainer| trainer.keep_best().monitor("squared error").validate_every(Span::Epochs(5)));
     assert_eq!(report.best.unwrap().step, 5);
     assert_relative_eq!(best, 0.9_f64.powi(5), max_relative = 1e-12);
+}
+
+/// A squared error whose weight rises in four steps.
+fn rising(record: &Record<'_, '_, f64>) -> GraphResult<()> {
+    let weight = record.schedule("weight", 1.0, |step| (0.25 * (step + 1) as f64).min(1.0))?;
+    let error = (record.param("m")? - record.input("x")?).square();
+    record.cost("error", error * weight)?;
+    record.output("weighted", error * weight)
+}
+
+#[test]
+fn a_weight_that_rises_has_its_final_value_in_evaluations() {
+    let (train, held_out) = (data(&[2.0]), data(&[2.0, 4.0]));
+    struct Costs(Vec<[f64; 2]>);
+    impl Observer for Costs {
+        fn metrics(&mut self, metrics: &Metrics) -> TrainResult<()> {
+            self.0.push([metrics.training[0].1, metrics.validation.as_ref().unwrap()[0].1]);
+            Ok(())
+        }
+    }
+    let mut costs = Costs(Vec::new());
+    let report = Trainer::new(Sgd::new(0.0))
+        .quiet()
+        .epochs(5)
+        .validate(&held_out)
+        .early_stopping(EarlyStopping::patience(10))
+        .observe(&mut costs)
+        .fit(&mut one_parameter(0.0), &train, rising)
+        .unwrap();
+    // The training minimises the weighted cost, 4 w; the held-out one is (4 + 16) / 2 in all epochs.
+    assert_eq!(costs.0, [[1.0, 10.0], [2.0, 10.0], [3.0, 10.0], [4.0, 10.0], [4.0, 10.0]]);
+    assert_eq!(report.best.unwrap().epoch, 1);
+
+    let (mut step, parameters) = (Step::new(rising), one_parameter(0.0));
+    for seed in [Seed::new(1), Seed::new(1).step(100)] {
+        assert_eq!(mean_cost(&mut step, &parameters, &held_out, 1, seed).unwrap(), 10.0);
+        let inputs = Inputs::new().batch("x", [2.0, 4.0]);
+        let outputs = step.predict(&parameters, &inputs, seed).unwrap();
+        assert_eq!(outputs.get("weighted").unwrap().as_slice(), [4.0, 16.0]);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::common::{Autoencoder, Out, assert_same_files, patterns, trainer};
 use stochgrad_nn::Parameters;
 use stochgrad_tensor::random::{Key, address_hash};
-use stochgrad_train::{Outcome, Report, Span};
+use stochgrad_train::{Outcome, Report, Span, TrainError, TrainResult};
 
 /// The folder in which a child process trains.
 const FOLDER: &str = "STOCHGRAD_TRAIN_TEST_FOLDER";
@@ -15,7 +15,7 @@ const FOLDER: &str = "STOCHGRAD_TRAIN_TEST_FOLDER";
 /// The number of epochs, of six steps each, of the run in a child process.
 const EPOCHS: &str = "STOCHGRAD_TRAIN_TEST_EPOCHS";
 
-fn run(out: &Path, epochs: u64) -> Report {
+fn run(out: &Path, epochs: u64) -> TrainResult<Report> {
     let (train, held_out) = patterns();
     let mut parameters = Parameters::new();
     let model = Autoencoder::new(&mut parameters);
@@ -23,15 +23,20 @@ fn run(out: &Path, epochs: u64) -> Report {
         .epochs(epochs)
         .checkpoint_every(Span::Steps(1))
         .fit(&mut parameters, &train, |record| model.record(record))
-        .unwrap()
 }
 
 /// Trains if this process is the child of another test.
 #[test]
 fn child() {
     let (Ok(folder), Ok(epochs)) = (std::env::var(FOLDER), std::env::var(EPOCHS)) else { return };
-    let report = run(folder.as_ref(), epochs.parse().unwrap());
-    let status = if report.outcome == Outcome::Completed { 0 } else { 3 };
+    let run = || run(folder.as_ref(), epochs.parse().unwrap());
+    let report = run().unwrap();
+    // After a signal, no further run starts.
+    let status = match report.outcome {
+        Outcome::Completed => 0,
+        Outcome::Interrupted if matches!(run(), Err(TrainError::Interrupted)) => 3,
+        _ => 4,
+    };
     std::process::exit(status);
 }
 
@@ -46,7 +51,7 @@ fn killed_runs_equal_a_whole_one(kills: u64) {
     const EPOCHS: u64 = 60;
     const LONGEST: Duration = Duration::from_millis(150);
     let whole = Out::new();
-    run(whole.path(), EPOCHS);
+    run(whole.path(), EPOCHS).unwrap();
     let mut moments = vec![0.0_f64; kills as usize];
     Key::new(7, 0, address_hash("kill", &[])).uniform(0, &mut moments);
     let mut moments = moments.into_iter().peekable();
@@ -85,7 +90,7 @@ fn a_run_that_is_asked_to_end_leaves_a_checkpoint_and_resumes() {
 
     let (whole, asked) = (Out::new(), Out::new());
     let epochs = 20;
-    run(whole.path(), epochs);
+    run(whole.path(), epochs).unwrap();
     for signal in ["-TERM", "-INT"] {
         let mut child = spawn(asked.path(), epochs);
         let checkpoint = asked.path().join("checkpoint.safetensors");
@@ -96,7 +101,8 @@ fn a_run_that_is_asked_to_end_leaves_a_checkpoint_and_resumes() {
             std::thread::sleep(Duration::from_millis(1));
         }
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-        assert_eq!(child.wait().unwrap().code(), Some(3), "{signal}");
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(3), "{signal}: {status}");
     }
     assert!(spawn(asked.path(), epochs).wait().unwrap().success());
     assert_same_files(whole.path(), asked.path());

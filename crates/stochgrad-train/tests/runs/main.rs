@@ -6,3 +6,4 @@ mod evaluation;
 #[cfg(unix)]
 mod kill;
 mod resume;
+mod warnings;

@@ -85,6 +85,26 @@ fn other_settings_are_an_error_that_names_them_and_nothing_is_changed() {
     assert!(message.contains("checkpoint.safetensors") && message.contains("restart()"), "{message}");
     assert!(crate::common::files(out.path()) == before);
 
+    // The settings are read back from their file, too, and a change may be accepted.
+    let accepted = Out::new();
+    with_settings(accepted.path(), |trainer| trainer.epochs(2)).unwrap();
+    let path = accepted.path().join("settings.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("batch = 4\n") && text.contains("\nlength = \"2 epochs\"\n"), "{text}");
+    fs::write(&path, text.replace("batch = 4", "batch = 8")).unwrap();
+    let message = with_settings(accepted.path(), |trainer| trainer.epochs(3)).unwrap_err().to_string();
+    assert!(
+        message.contains("settings.toml belongs to a run with other settings: batch: expected 8, got 4"),
+        "{message}"
+    );
+    let report = with_settings(accepted.path(), |trainer| trainer.epochs(3).batch(8).accept_change("batch")).unwrap();
+    assert_eq!((report.resumed_at, report.steps), (Some(12), 15));
+    let report = with_settings(accepted.path(), |trainer| trainer.epochs(4).batch(8)).unwrap();
+    assert_eq!((report.resumed_at, report.steps), (Some(15), 18));
+    let misspelt = with_settings(accepted.path(), |trainer| trainer.epochs(4).batch(8).accept_change("bach"));
+    let message = misspelt.unwrap_err().to_string();
+    assert!(message.contains("expected one of the settings batch, ") && message.contains("got bach"), "{message}");
+
     // A longer run is the same run, with any number of threads.
     let report = with_settings(out.path(), |trainer| trainer.epochs(3).threads(2).setting("hidden", 6)).unwrap();
     assert_eq!((report.resumed_at, report.epochs), (Some(12), 3));

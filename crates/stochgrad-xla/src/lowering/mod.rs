@@ -1,1 +1,32 @@
 //! Lowering of compiled graphs to StableHLO.
+//!
+//! [`stablehlo`] writes the module of a program, from the [listing](stochgrad_tape::Listing) of its operations. Each
+//! family of operations has a file; the [builder] writes the text.
+
+pub mod axes;
+pub mod builder;
+pub mod context;
+pub mod contraction;
+pub mod convolution;
+mod described;
+pub mod elementwise;
+pub mod index;
+pub mod literal;
+pub mod map;
+mod module;
+pub mod noise;
+mod operation;
+pub mod order;
+pub mod plates;
+pub mod pooling;
+pub mod reduction;
+pub mod requirement;
+pub mod scan;
+pub mod special;
+pub mod types;
+pub mod zip;
+
+pub use module::{
+    Argument, ArgumentKind, Check, Module, Options, Precision, Recorded, ResultKind, record, record_replacing,
+    stablehlo, stablehlo_with,
+};

@@ -7,6 +7,7 @@
 mod allocations;
 #[path = "../../../stochgrad-distributions/tests/catalogue/mod.rs"]
 mod catalogue;
+mod devices;
 #[allow(dead_code)]
 #[path = "../exactness/distributions.rs"]
 mod distributions;

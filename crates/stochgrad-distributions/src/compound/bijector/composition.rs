@@ -17,7 +17,7 @@ use stochgrad_tensor::{Real, Shape};
 /// assert!(matches!(Bijector::<f64>::chain([Bijector::Exp]), Bijector::Exp));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Composition<V> {
+pub struct Composition<V = stochgrad_tape::Id> {
     steps: Vec<Step<V>>,
 }
 

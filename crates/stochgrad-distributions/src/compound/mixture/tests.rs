@@ -139,3 +139,42 @@ fn logarithms_of_probable_tails_keep_their_digits() {
         assert!((slope.item().unwrap() - expected).abs() <= 1e-13 * expected.abs());
     }
 }
+
+/// Where the square of the standardised value overflows, the derivatives of that density are 0 times infinity.
+#[test]
+fn an_impossible_component_has_no_part_in_the_score() {
+    fn check<F: Real>(smallest: f64) {
+        for by_logit in [false, true] {
+            let tape = Tape::<F>::new();
+            let [weight, location, scale, width] = [0.25, 0.0, smallest, 2.0].map(|x| tape.parameter(x));
+            let (narrow, wide) = (Normal::new(location, scale), Laplace::new(location, width));
+            let mixture = if by_logit {
+                Mixture::from_logit((weight / (1.0 - weight)).ln(), narrow, wide).unwrap()
+            } else {
+                Mixture::from_probability(weight, narrow, wide).unwrap()
+            };
+            let value = tape.parameter(3.0);
+            let log = mixture.log_prob(value);
+            // Only the Laplace distribution, of weight 3/4, density e^(−3/2) / 4 and score (3/2 − 1) / 2, counts.
+            let expected = 0.75_f64.ln() - 0.25_f64.recip().ln() - 1.5;
+            let tolerance = 16.0 * F::EPSILON.to_f64();
+            assert!((log.item().unwrap().to_f64() - expected).abs() < tolerance);
+            let scores = tape.grad(log, [weight, location, scale, width, value]).unwrap();
+            let expected = [-1.0 / 0.75, 0.5, 0.0, 0.25, -0.5];
+            for (score, expected) in scores.iter().zip(expected) {
+                let score = score.item().unwrap().to_f64();
+                assert!((score - expected).abs() < tolerance, "{}: {score}, expected {expected}", F::NAME);
+            }
+            let [curvature] = tape.backward(scores[3], [width]).unwrap();
+            // The derivative of 3/w² − 1/w.
+            assert!((curvature.item().unwrap().to_f64() + 0.5).abs() < tolerance);
+            // Where nothing is possible, all derivatives are 0.
+            let beyond = mixture.log_prob(tape.constant(f64::INFINITY));
+            assert_eq!(beyond.item().unwrap().to_f64(), f64::NEG_INFINITY);
+            let scores = tape.backward(beyond, [weight, location, scale, width]).unwrap();
+            assert!(scores.iter().all(|score| score.item().unwrap() == F::ZERO), "{scores:?}");
+        }
+    }
+    check::<f32>(1e-37);
+    check::<f64>(1e-300);
+}

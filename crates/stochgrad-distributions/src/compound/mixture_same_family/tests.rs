@@ -255,3 +255,26 @@ fn probabilities_are_at_most_one() {
     check::<f64>();
     check::<f32>();
 }
+
+/// Where the square of a standardised value overflows, the derivatives of that density are 0 times infinity.
+#[test]
+fn an_impossible_component_has_no_part_in_the_score() {
+    let tape = Tape::<f32>::new();
+    let (locations, scales) = (tape.parameter([0.0, 1.0]), tape.parameter([1e-37, 0.5]));
+    let logits = tape.parameter([0.0, 0.0]);
+    let value = tape.constant(2.0);
+    for by_logits in [false, true] {
+        let components = Normal::new(locations, scales);
+        let mixture = if by_logits {
+            MixtureSameFamily::from_logits(logits, components)
+        } else {
+            MixtureSameFamily::from_probabilities(logits.softmax(-1), components)
+        };
+        let log = mixture.unwrap().log_prob(value);
+        let scores = tape.backward(log, [logits, locations, scales]).unwrap().map(|score| score.to_vec());
+        // Only the second component counts, at z = 2.
+        for (score, expected) in scores.iter().flatten().zip([-0.5, 0.5, 0.0, 4.0, 0.0, 6.0]) {
+            assert_abs_diff_eq!(*score, expected, epsilon = 2e-6);
+        }
+    }
+}

@@ -34,7 +34,7 @@ impl LeaveOneOut {
     ) -> GraphResult<SampleSet<'t, F>> {
         let set = context.independent(distribution, plate)?;
         let members = set.plate.map_or(1, |plate| match context.tape().plate_kind(plate).is_independent() {
-            true => context.tape().plate_size(plate),
+            true => context.tape().whole_plate_size(plate),
             false => 1,
         });
         self.check(members).map_err(|problem| {
@@ -72,7 +72,7 @@ impl<F: Real> Baseline<F> for LeaveOneOut {
         _distribution: &dyn Distribution<'t, F>,
     ) -> GraphResult<Baselines<'t, F>> {
         let plate = context.plate();
-        let members = plate.map_or(1, |plate| context.tape().plate_size(plate));
+        let members = plate.map_or(1, |plate| context.tape().whole_plate_size(plate));
         let Some(plate) = plate.filter(|_| members >= 2) else {
             let problem = self.check(members).err();
             return Err(context.refused(problem.unwrap_or_else(|| "leave-one-out needs a sample plate".into())));

@@ -17,7 +17,7 @@ pub fn independent_plates<F: Real>(context: &CostContext<'_, '_, F>) -> Plates {
 pub fn sum_of_others<'t, F: Real>(value: Var<'t, F>, plates: &[Plate]) -> Option<(Var<'t, F>, usize)> {
     let carried = value.plates();
     let along: Plates = plates.iter().copied().filter(|plate| carried.contains(plate)).collect();
-    let members: usize = along.iter().map(|&plate| value.tape().plate_size(plate)).product();
+    let members: usize = along.iter().map(|&plate| value.tape().whole_plate_size(plate)).product();
     let sum = along.iter().fold(value, |sum, &plate| sum.sum_over(plate));
     (members >= 2).then(|| (sum - value, members - 1))
 }

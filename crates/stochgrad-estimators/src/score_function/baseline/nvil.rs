@@ -168,7 +168,7 @@ impl<F: Real> Baseline<F> for Nvil {
             let joint = cost.joint.iter().filter(|plate| carried.contains(plate));
             let output = joint.fold(output, |mean, &plate| mean.mean_over(plate));
             let residual = (cost.value - centre) / scale - output;
-            let members: usize = residual.plates().iter().map(|&plate| tape.plate_size(plate)).product();
+            let members: usize = residual.plates().iter().map(|&plate| tape.whole_plate_size(plate)).product();
             loss = loss + sum_over_plates(residual.square()) * (1.0 / members as f64);
             arrays.extend(network.into_arrays());
             updates.extend(self.learner.updates(&key, cost.value));

@@ -84,6 +84,6 @@ fn derivative<'t, F: Real>(
         false => sum.mean_over(plate),
     });
     let shared = cost.joint.iter().filter(|plate| own.contains(plate) && !known.contains(plate));
-    let members: usize = shared.map(|&plate| context.tape().plate_size(plate)).product();
+    let members: usize = shared.map(|&plate| context.tape().whole_plate_size(plate)).product();
     Ok(context.tape().gradients(sum, &[at])?[0] * (1.0 / members as f64))
 }

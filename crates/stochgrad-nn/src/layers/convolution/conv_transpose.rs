@@ -5,12 +5,11 @@ use std::panic::Location;
 use stochgrad_graph::{GraphResult, Seed};
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
-use stochgrad_tensor::convolution::Convolution;
 
 use crate::error::NnResult;
-use crate::initialization::Initialization;
 use crate::layers::Layer;
-use crate::layers::convolution::kernel::{Kernel, Sizes};
+use crate::layers::convolution::ConvKernel;
+use crate::layers::convolution::kernel::Kernel;
 use crate::parameters::Scope;
 use crate::record::Record;
 
@@ -24,19 +23,17 @@ pub struct ConvTranspose<const N: usize> {
 /// A transposed convolution of signals, which enlarges them where a convolution with the same geometry makes them
 /// smaller. It has weights `name.weight` of shape `[kernel length, outputs / groups, inputs]` and biases `name.bias` of
 /// shape `[outputs]`. The event shape `[.., length, inputs]` becomes `[.., length, outputs]`, with the sizes of
-/// [`Convolution::transposed_size`]; see [`Var::conv_transpose1d`].
+/// [`Convolution::transposed_size`](crate::Convolution::transposed_size); see [`Var::conv_transpose1d`].
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
-/// use stochgrad_nn::{ConvTranspose1d, Initialization, Layer, Parameters};
+/// use stochgrad_nn::{ConvTranspose1d, ConvKernel, Convolution, Layer, Parameters};
 /// use stochgrad_tape::Tape;
 /// use stochgrad_tensor::Tensor;
-/// use stochgrad_tensor::convolution::Convolution;
 ///
 /// let mut parameters = Parameters::<f32>::new();
-/// let geometry = Convolution::new().stride([2]).padding([1]);
-/// let seed = Seed::new(7);
-/// let layer = ConvTranspose1d::new(&mut parameters, "conv", [8, 1], [4], geometry, Initialization::Uniform, seed)?;
+/// let kernel = ConvKernel::new([4]).convolution(Convolution::new().stride([2]).padding([1]));
+/// let layer = ConvTranspose1d::new(&mut parameters, "conv", [8, 1], kernel, Seed::new(7))?;
 ///
 /// let tape = Tape::new();
 /// let graph = Graph::new(&tape, Seed::new(7));
@@ -49,19 +46,17 @@ pub type ConvTranspose1d = ConvTranspose<1>;
 /// A transposed convolution of images, which enlarges them where a convolution with the same geometry makes them
 /// smaller. It has weights `name.weight` of shape `[kernel height, kernel width, outputs / groups, inputs]` and biases
 /// `name.bias` of shape `[outputs]`. The event shape `[.., height, width, inputs]` becomes `[.., height, width,
-/// outputs]`, with the sizes of [`Convolution::transposed_size`]; see [`Var::conv_transpose2d`].
+/// outputs]`, with the sizes of [`Convolution::transposed_size`](crate::Convolution::transposed_size); see [`Var::conv_transpose2d`].
 ///
 /// ```
 /// use stochgrad_graph::{Graph, Seed};
-/// use stochgrad_nn::{ConvTranspose2d, Initialization, Layer, Parameters};
+/// use stochgrad_nn::{ConvTranspose2d, ConvKernel, Convolution, Layer, Parameters};
 /// use stochgrad_tape::Tape;
 /// use stochgrad_tensor::Tensor;
-/// use stochgrad_tensor::convolution::Convolution;
 ///
 /// let mut parameters = Parameters::<f32>::new();
-/// let geometry = Convolution::new().stride([2, 2]).padding([1, 1]);
-/// let seed = Seed::new(7);
-/// let layer = ConvTranspose2d::new(&mut parameters, "conv", [8, 1], [4, 4], geometry, Initialization::Uniform, seed)?;
+/// let kernel = ConvKernel::new([4, 4]).convolution(Convolution::new().stride([2, 2]).padding([1, 1]));
+/// let layer = ConvTranspose2d::new(&mut parameters, "conv", [8, 1], kernel, Seed::new(7))?;
 ///
 /// let tape = Tape::new();
 /// let graph = Graph::new(&tape, Seed::new(7));
@@ -72,8 +67,8 @@ pub type ConvTranspose1d = ConvTranspose<1>;
 pub type ConvTranspose2d = ConvTranspose<2>;
 
 impl<const N: usize> ConvTranspose<N> {
-    /// Adds the weights and biases. `channels` are the numbers of inputs and outputs, `kernel` the sizes of the kernel,
-    /// and `geometry` the stride, the padding, the dilation and the groups.
+    /// Adds the weights and biases. `channels` are the numbers of inputs and outputs, and `kernel` is the size of the
+    /// kernel, or a [`ConvKernel`] that states more.
     ///
     /// # Errors
     ///
@@ -83,13 +78,10 @@ impl<const N: usize> ConvTranspose<N> {
         parameters: impl Into<Scope<'a, F>>,
         name: &str,
         channels: [usize; 2],
-        kernel: [usize; N],
-        geometry: Convolution<N>,
-        initialization: Initialization,
+        kernel: impl Into<ConvKernel<N>>,
         seed: Seed,
     ) -> NnResult<Self> {
-        let sizes = Sizes { channels, kernel, geometry, is_transposed: true };
-        let kernel = Kernel::new(parameters.into().into_scope(name), sizes, initialization, seed)?;
+        let kernel = Kernel::new(parameters.into().into_scope(name), channels, kernel.into(), true, seed)?;
         Ok(Self { kernel, output_padding: [0; N] })
     }
 
@@ -104,9 +96,9 @@ impl<const N: usize> ConvTranspose<N> {
         &self.kernel.weight
     }
 
-    /// The full name of the biases.
-    pub fn bias(&self) -> &str {
-        &self.kernel.bias
+    /// The full name of the biases, if there are any.
+    pub fn bias(&self) -> Option<&str> {
+        self.kernel.bias.as_deref()
     }
 
     /// The numbers of input and output channels.
@@ -114,7 +106,7 @@ impl<const N: usize> ConvTranspose<N> {
         self.kernel.channels
     }
 
-    /// Checks the input, and adds the biases to what `convolve` makes of the input and the weights.
+    /// The output, from the operation of the tape.
     fn apply<'t, F: Real>(
         &self,
         record: &Record<'_, 't, F>,
@@ -122,13 +114,8 @@ impl<const N: usize> ConvTranspose<N> {
         convolve: impl FnOnce(Var<'t, F>, Var<'t, F>) -> Var<'t, F>,
         at: &'static Location<'static>,
     ) -> GraphResult<Var<'t, F>> {
-        self.kernel.check(
-            x,
-            |size| self.kernel.geometry.transposed_size(size, self.kernel.size, self.output_padding),
-            at,
-        )?;
-        let [weight, bias] = self.kernel.values(record)?;
-        Ok(record.tape().located(at, || convolve(x, weight) + bias))
+        let size = |size| self.kernel.geometry.transposed_size(size, self.kernel.size, self.output_padding);
+        self.kernel.apply(record, x, size, convolve, at)
     }
 }
 
@@ -152,27 +139,28 @@ impl<F: Real> Layer<F> for ConvTranspose<2> {
 
 #[cfg(test)]
 mod tests {
-    use stochgrad_graph::Graph;
-    use stochgrad_tape::Tape;
+    use stochgrad_tensor::convolution::Convolution;
 
     use super::*;
-    use crate::layers::check::{LayerCheck, values};
+    use crate::layers::check::{LayerCheck, assert_refused, values};
     use crate::parameters::Parameters;
 
     const SEED: Seed = Seed { seed: 7, step: 0 };
-    const UNIFORM: Initialization = Initialization::Uniform;
+    fn kernel<const N: usize>(size: [usize; N], convolution: Convolution<N>) -> ConvKernel<N> {
+        ConvKernel::new(size).convolution(convolution)
+    }
 
     #[test]
     fn derivatives_plates_and_programs() {
         let plain = Convolution::new();
         for geometry in [plain, plain.stride([2, 1]).padding([1, 0]), plain.groups(2).dilation([1, 2])] {
             let mut parameters = Parameters::new();
-            let conv = ConvTranspose2d::new(&mut parameters, "conv", [4, 2], [3, 2], geometry, UNIFORM, SEED).unwrap();
+            let conv = ConvTranspose2d::new(&mut parameters, "conv", [4, 2], kernel([3, 2], geometry), SEED).unwrap();
             LayerCheck::new(parameters, values([2, 2, 3, 4])).run(&conv);
         }
         let mut parameters = Parameters::new();
         let geometry = Convolution::new().stride([2]).padding([1]);
-        let conv = ConvTranspose1d::new(&mut parameters, "conv", [2, 3], [3], geometry, UNIFORM, SEED).unwrap();
+        let conv = ConvTranspose1d::new(&mut parameters, "conv", [2, 3], kernel([3], geometry), SEED).unwrap();
         LayerCheck::new(parameters, values([2, 2, 3, 2])).run(&conv.output_padding([1]));
     }
 
@@ -180,17 +168,12 @@ mod tests {
     fn inputs_that_do_not_fit_are_errors() {
         let mut parameters = Parameters::<f64>::new();
         let geometry = Convolution::new().padding([2, 0]);
-        let conv = ConvTranspose2d::new(&mut parameters, "conv", [2, 3], [2, 2], geometry, UNIFORM, SEED).unwrap();
-        let tape = Tape::new();
-        let graph = Graph::new(&tape, SEED);
+        let conv = ConvTranspose2d::new(&mut parameters, "conv", [2, 3], kernel([2, 2], geometry), SEED).unwrap();
         let cases = [
             (values([4, 4, 3]), "expected 2 elements on the last event axis"),
             (values([4, 2]), "expected the event axes [.., height, width, 2]"),
             (values([1, 2, 2]), "expected a padding that removes at most 2 positions along axis 0"),
         ];
-        for (x, part) in cases {
-            let message = conv.forward(&parameters.on(&graph), graph.constant(x)).unwrap_err().to_string();
-            assert!(message.contains("`conv.weight`") && message.contains(part), "{message}");
-        }
+        assert_refused(&parameters, &conv, "`conv.weight`", cases);
     }
 }

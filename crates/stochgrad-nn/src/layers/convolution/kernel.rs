@@ -8,7 +8,7 @@ use stochgrad_tensor::convolution::Convolution;
 use stochgrad_tensor::{Real, Shape, machine_memory};
 
 use crate::error::{NnError, NnResult};
-use crate::initialization::Initialization;
+use crate::layers::convolution::ConvKernel;
 use crate::layers::input::{expect_last, unfit};
 use crate::parameters::Scope;
 use crate::pytorch::Layout;
@@ -18,20 +18,12 @@ use crate::record::Record;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kernel<const N: usize> {
     pub(super) weight: String,
-    pub(super) bias: String,
+    pub(super) bias: Option<String>,
     /// The numbers of inputs and outputs.
     pub(super) channels: [usize; 2],
     pub(super) size: [usize; N],
     pub(super) geometry: Convolution<N>,
     is_transposed: bool,
-}
-
-/// What the constructors of all convolutions get.
-pub(super) struct Sizes<const N: usize> {
-    pub(super) channels: [usize; 2],
-    pub(super) kernel: [usize; N],
-    pub(super) geometry: Convolution<N>,
-    pub(super) is_transposed: bool,
 }
 
 impl<const N: usize> Kernel<N> {
@@ -40,11 +32,12 @@ impl<const N: usize> Kernel<N> {
     /// transposed.
     pub(super) fn new<F: Real>(
         mut scope: Scope<'_, F>,
-        sizes: Sizes<N>,
-        initialization: Initialization,
+        channels: [usize; 2],
+        kernel: ConvKernel<N>,
+        is_transposed: bool,
         seed: Seed,
     ) -> NnResult<Self> {
-        let Sizes { channels, kernel, geometry, is_transposed } = sizes;
+        let ConvKernel { size: kernel, convolution: geometry, initialization, has_bias } = kernel;
         let [inputs, outputs] = channels;
         let groups = geometry.groups;
         let divides = groups > 0 && inputs.is_multiple_of(groups) && outputs.is_multiple_of(groups);
@@ -53,7 +46,7 @@ impl<const N: usize> Kernel<N> {
         let fits = shape.check_memory::<F>(machine_memory()).is_ok();
         if inputs == 0 || outputs == 0 || kernel.contains(&0) || !divides || !fits {
             return Err(NnError::argument(
-                "`channels`, `kernel` and `geometry` of a convolution",
+                "`channels` and `kernel` of a convolution",
                 "at least one input, output and position of the kernel, a number of groups that divides both numbers \
                  of channels, and weights that fit in memory",
                 format!(
@@ -69,10 +62,10 @@ impl<const N: usize> Kernel<N> {
             let positions: usize = kernel.iter().product();
             let fans = [from / groups * positions, to / groups * positions];
             let weight = initialization.values(&scope.full_name("weight"), shape, fans, seed);
-            let bias = initialization.bias(&scope.full_name("bias"), fans[0], outputs, seed);
             let layout = if N == 1 { Layout::permuted(&[2, 1, 0]) } else { Layout::permuted(&[3, 2, 0, 1]) };
             let weight = scope.insert_in_layout("weight", weight, "weight", layout)?;
-            let bias = scope.insert("bias", bias)?;
+            let bias = has_bias.then(|| initialization.bias(&scope.full_name("bias"), fans[0], outputs, seed));
+            let bias = bias.map(|bias| scope.insert("bias", bias)).transpose()?;
             Ok(Self { weight, bias, channels, size: kernel, geometry, is_transposed })
         })
     }
@@ -82,12 +75,7 @@ impl<const N: usize> Kernel<N> {
         format!("{}convolution with weights `{}`", if self.is_transposed { "transposed " } else { "" }, self.weight)
     }
 
-    /// Checks the input. `size` is the rule for the sizes of the output.
-    ///
-    /// # Errors
-    ///
-    /// For an input that does not fit.
-    pub(super) fn check<F: Real>(
+    fn check<F: Real>(
         &self,
         x: Var<'_, F>,
         size: impl FnOnce([usize; N]) -> Result<[usize; N], String>,
@@ -107,8 +95,26 @@ impl<const N: usize> Kernel<N> {
         }
     }
 
-    /// The weights and the biases.
-    pub(super) fn values<'t, F: Real>(&self, record: &Record<'_, 't, F>) -> GraphResult<[Var<'t, F>; 2]> {
-        Ok([record.param(&self.weight)?, record.param(&self.bias)?])
+    /// Checks the input, and adds the biases to what `convolve` makes of the input and the weights. `size` is the rule
+    /// for the sizes of the output.
+    ///
+    /// # Errors
+    ///
+    /// For an input that does not fit, and if parameters are missing.
+    pub(super) fn apply<'t, F: Real>(
+        &self,
+        record: &Record<'_, 't, F>,
+        x: Var<'t, F>,
+        size: impl FnOnce([usize; N]) -> Result<[usize; N], String>,
+        convolve: impl FnOnce(Var<'t, F>, Var<'t, F>) -> Var<'t, F>,
+        at: &'static Location<'static>,
+    ) -> GraphResult<Var<'t, F>> {
+        self.check(x, size, at)?;
+        let weight = record.param(&self.weight)?;
+        let bias = self.bias.as_ref().map(|bias| record.param(bias)).transpose()?;
+        Ok(record.tape().located(at, || {
+            let y = convolve(x, weight);
+            bias.map_or(y, |bias| y + bias)
+        }))
     }
 }

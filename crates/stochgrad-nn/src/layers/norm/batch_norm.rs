@@ -198,7 +198,7 @@ impl<F: Real> Layer<F> for BatchNorm {
         self.warn(x);
         let shape = x.shape();
         let positions: usize = shape[..shape.rank() - 1].iter().product();
-        let count = plates.iter().fold(positions, |count, &plate| count * tape.plate_size(plate));
+        let count = plates.iter().fold(positions, |count, &plate| count * tape.whole_plate_size(plate));
         if count < 2 {
             let problem = format!("expected at least two values of each channel in training, got {count}");
             return Err(unfit(x, self.name(), problem, at));

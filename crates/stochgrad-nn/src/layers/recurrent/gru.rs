@@ -9,7 +9,7 @@ use stochgrad_tensor::Real;
 use crate::error::NnResult;
 use crate::layers::Layer;
 use crate::layers::recurrent::gates::Gates;
-use crate::layers::recurrent::sequence::{Cell, sequence, stack};
+use crate::layers::recurrent::sequence::{Cell, Directions, Stack};
 use crate::parameters::Scope;
 use crate::record::Record;
 
@@ -56,16 +56,7 @@ impl GruCell {
         seed: Seed,
     ) -> NnResult<Self> {
         let mut scope = parameters.into().into_scope(name);
-        scope.all_or_none(|scope| Self::with_suffix(scope, "", [inputs, size], seed))
-    }
-
-    fn with_suffix<F: Real>(
-        scope: &mut Scope<'_, F>,
-        suffix: &str,
-        [inputs, size]: [usize; 2],
-        seed: Seed,
-    ) -> NnResult<Self> {
-        Ok(Self { gates: Gates::new(scope, suffix, "gated recurrent unit", [3, inputs, size], seed)? })
+        scope.all_or_none(|scope| Cell::<F, 1>::with_suffix(scope, "", [inputs, size], seed))
     }
 
     /// The number of elements of the state.
@@ -94,6 +85,10 @@ impl GruCell {
 }
 
 impl<F: Real> Cell<F, 1> for GruCell {
+    fn with_suffix(scope: &mut Scope<'_, F>, suffix: &str, [inputs, size]: [usize; 2], seed: Seed) -> NnResult<Self> {
+        Ok(Self { gates: Gates::new(scope, suffix, "gated recurrent unit", [3, inputs, size], seed)? })
+    }
+
     fn gates(&self) -> &Gates {
         &self.gates
     }
@@ -135,8 +130,7 @@ impl<F: Real> Cell<F, 1> for GruCell {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gru {
-    name: String,
-    cells: Vec<GruCell>,
+    stack: Stack<GruCell>,
 }
 
 impl Gru {
@@ -154,14 +148,48 @@ impl Gru {
         layers: usize,
         seed: Seed,
     ) -> NnResult<Self> {
-        let mut scope = parameters.into().into_scope(name);
-        let make = |scope: &mut Scope<'_, F>, suffix: &str, sizes| GruCell::with_suffix(scope, suffix, sizes, seed);
-        let cells = stack(&mut scope, [inputs, size, layers], make)?;
-        Ok(Self { name: scope.name().into(), cells })
+        let stack = Stack::new(parameters.into().into_scope(name), [inputs, size, layers], Directions::Forward, seed)?;
+        Ok(Self { stack })
+    }
+
+    /// As [`new`](Self::new), with a second cell in each layer, which begins with the last step. The outputs of both are
+    /// concatenated, so that they have 2 `size` elements. The parameters of the second cells are
+    /// `name.weight_ih_l0_reverse` and so on.
+    ///
+    /// ```
+    /// use stochgrad_graph::{Graph, Seed};
+    /// use stochgrad_nn::{Layer, Gru, Parameters};
+    /// use stochgrad_tape::Tape;
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let mut parameters = Parameters::<f64>::new();
+    /// let layer = Gru::bidirectional(&mut parameters, "layer", 2, 3, 1, Seed::new(7))?;
+    ///
+    /// let tape = Tape::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// let x = graph.data("batch", Tensor::ones([10, 4, 2]))?; // ten sequences of four steps
+    /// assert_eq!(layer.forward(&parameters.on(&graph), x)?.shape()[..], [4, 6]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn bidirectional<'a, F: Real>(
+        parameters: impl Into<Scope<'a, F>>,
+        name: &str,
+        inputs: usize,
+        size: usize,
+        layers: usize,
+        seed: Seed,
+    ) -> NnResult<Self> {
+        let stack = Stack::new(parameters.into().into_scope(name), [inputs, size, layers], Directions::Both, seed)?;
+        Ok(Self { stack })
     }
 
     /// The states of the last layer in each step, of event shape `[.., steps, size]`, and the state of each layer after
-    /// the last step. The states before the first step are given, one of event shape `[.., size]` for each layer.
+    /// the last step. The states before the first step are given, one of event shape `[.., size]` for each layer. A
+    /// [bidirectional](Self::bidirectional) layer has two of each, forward and reverse.
     ///
     /// # Errors
     ///
@@ -175,7 +203,7 @@ impl Gru {
         states: &[Var<'t, F>],
     ) -> GraphResult<(Var<'t, F>, Vec<Var<'t, F>>)> {
         let states: Vec<[Var<'t, F>; 1]> = states.iter().map(|&state| [state]).collect();
-        let (outputs, last) = sequence(&self.cells, &self.name, record, x, Some(&states), Location::caller())?;
+        let (outputs, last) = self.stack.sequence(record, x, Some(&states), Location::caller())?;
         Ok((outputs, last.into_iter().map(|[state]| state).collect()))
     }
 }
@@ -185,7 +213,7 @@ impl<F: Real> Layer<F> for Gru {
     /// before the first step are 0; see [`sequence`](Self::sequence) for others.
     #[track_caller]
     fn forward<'t>(&self, record: &Record<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
-        Ok(sequence(&self.cells, &self.name, record, x, None, Location::caller())?.0)
+        Ok(self.stack.sequence(record, x, None, Location::caller())?.0)
     }
 }
 
@@ -196,7 +224,7 @@ mod tests {
     use stochgrad_tensor::Tensor;
 
     use super::*;
-    use crate::layers::check::{LayerCheck, values};
+    use crate::layers::check::{LayerCheck, assert_refused, values};
     use crate::parameters::Parameters;
 
     const SEED: Seed = Seed { seed: 7, step: 0 };
@@ -207,6 +235,9 @@ mod tests {
             let mut parameters = Parameters::new();
             let gru = Gru::new(&mut parameters, "gru", 2, 3, layers, SEED).unwrap();
             LayerCheck::new(parameters, values(shape)).run(&gru);
+            let mut parameters = Parameters::new();
+            let both = Gru::bidirectional(&mut parameters, "gru", 2, 2, layers, SEED).unwrap();
+            LayerCheck::new(parameters, values(shape)).run(&both);
         }
     }
 
@@ -221,11 +252,36 @@ mod tests {
         let (outputs, last) = gru.sequence(&record, x, &[start]).unwrap();
         let mut state = start;
         for step in 0..4 {
-            state = gru.cells[0].step(&record, x.index(0, step), state).unwrap();
+            state = gru.stack.cells[0].step(&record, x.index(0, step), state).unwrap();
             let difference = (outputs.index(0, step) - state).abs().max().item().unwrap();
             assert!(difference < 1e-15, "{difference}");
         }
         assert_eq!(last[0].value(), outputs.index(0, 3).value());
+    }
+
+    #[test]
+    fn the_second_cell_of_a_layer_begins_with_the_last_step() {
+        let mut parameters = Parameters::<f64>::new();
+        let gru = Gru::bidirectional(&mut parameters, "gru", 2, 3, 1, SEED).unwrap();
+        assert_eq!(parameters.get("gru.weight_ih_l0_reverse").unwrap().shape()[..], [2, 9]);
+        let tape = Tape::new();
+        let graph = Graph::new(&tape, SEED);
+        let record = parameters.on(&graph);
+        let (x, start) = (graph.constant(values([4, 2])), [0.4, -0.9].map(|scale| graph.constant(values([3])) * scale));
+        let (outputs, last) = gru.sequence(&record, x, &start).unwrap();
+        assert_eq!((outputs.shape()[..].to_vec(), last.len()), (vec![4, 6], 2));
+        for (direction, steps) in [[0, 1, 2, 3], [3, 2, 1, 0]].into_iter().enumerate() {
+            let mut state = start[direction];
+            for step in steps {
+                state = gru.stack.cells[direction].step(&record, x.index(0, step), state).unwrap();
+                let part = outputs.index(0, step).slice(-1, 3 * direction..3 * (direction + 1));
+                let difference = (part - state).abs().max().item().unwrap();
+                assert!(difference < 1e-15, "{difference}");
+            }
+            assert!((last[direction] - state).abs().max().item().unwrap() < 1e-15);
+        }
+        let message = gru.sequence(&record, x, &start[..1]).unwrap_err().to_string();
+        assert!(message.contains("each of 2 layers and directions, got 1"), "{message}");
     }
 
     #[test]
@@ -235,10 +291,8 @@ mod tests {
         let tape = Tape::new();
         let graph = Graph::new(&tape, SEED);
         let record = parameters.on(&graph);
-        for (x, part) in [(values([2]), "[.., steps, 2]"), (values([4, 3]), "expected 2 elements")] {
-            let message = gru.forward(&record, graph.constant(x)).unwrap_err().to_string();
-            assert!(message.contains("`gru.weight_ih_l0`") && message.contains(part), "{message}");
-        }
+        let cases = [(values([2]), "[.., steps, 2]"), (values([4, 3]), "expected 2 elements")];
+        assert_refused(&parameters, &gru, "`gru.weight_ih_l0`", cases);
         let (x, state) = (graph.constant(values([4, 2])), graph.constant(values([2])));
         let message = gru.sequence(&record, x, &[state]).unwrap_err().to_string();
         assert!(message.contains("state of") && message.contains("expected 3 elements"), "{message}");

@@ -9,7 +9,7 @@ use stochgrad_tensor::Real;
 use crate::error::NnResult;
 use crate::layers::Layer;
 use crate::layers::recurrent::gates::Gates;
-use crate::layers::recurrent::sequence::{Cell, sequence, stack};
+use crate::layers::recurrent::sequence::{Cell, Directions, Stack};
 use crate::parameters::Scope;
 use crate::record::Record;
 
@@ -59,16 +59,7 @@ impl LstmCell {
         seed: Seed,
     ) -> NnResult<Self> {
         let mut scope = parameters.into().into_scope(name);
-        scope.all_or_none(|scope| Self::with_suffix(scope, "", [inputs, size], seed))
-    }
-
-    fn with_suffix<F: Real>(
-        scope: &mut Scope<'_, F>,
-        suffix: &str,
-        [inputs, size]: [usize; 2],
-        seed: Seed,
-    ) -> NnResult<Self> {
-        Ok(Self { gates: Gates::new(scope, suffix, "long short-term memory", [4, inputs, size], seed)? })
+        scope.all_or_none(|scope| Cell::<F, 2>::with_suffix(scope, "", [inputs, size], seed))
     }
 
     /// The number of elements of the output and of the memory.
@@ -98,6 +89,10 @@ impl LstmCell {
 }
 
 impl<F: Real> Cell<F, 2> for LstmCell {
+    fn with_suffix(scope: &mut Scope<'_, F>, suffix: &str, [inputs, size]: [usize; 2], seed: Seed) -> NnResult<Self> {
+        Ok(Self { gates: Gates::new(scope, suffix, "long short-term memory", [4, inputs, size], seed)? })
+    }
+
     fn gates(&self) -> &Gates {
         &self.gates
     }
@@ -138,8 +133,7 @@ impl<F: Real> Cell<F, 2> for LstmCell {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lstm {
-    name: String,
-    cells: Vec<LstmCell>,
+    stack: Stack<LstmCell>,
 }
 
 impl Lstm {
@@ -157,14 +151,48 @@ impl Lstm {
         layers: usize,
         seed: Seed,
     ) -> NnResult<Self> {
-        let mut scope = parameters.into().into_scope(name);
-        let make = |scope: &mut Scope<'_, F>, suffix: &str, sizes| LstmCell::with_suffix(scope, suffix, sizes, seed);
-        let cells = stack(&mut scope, [inputs, size, layers], make)?;
-        Ok(Self { name: scope.name().into(), cells })
+        let stack = Stack::new(parameters.into().into_scope(name), [inputs, size, layers], Directions::Forward, seed)?;
+        Ok(Self { stack })
+    }
+
+    /// As [`new`](Self::new), with a second cell in each layer, which begins with the last step. The outputs of both are
+    /// concatenated, so that they have 2 `size` elements. The parameters of the second cells are
+    /// `name.weight_ih_l0_reverse` and so on.
+    ///
+    /// ```
+    /// use stochgrad_graph::{Graph, Seed};
+    /// use stochgrad_nn::{Layer, Lstm, Parameters};
+    /// use stochgrad_tape::Tape;
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let mut parameters = Parameters::<f64>::new();
+    /// let layer = Lstm::bidirectional(&mut parameters, "layer", 2, 3, 1, Seed::new(7))?;
+    ///
+    /// let tape = Tape::new();
+    /// let graph = Graph::new(&tape, Seed::new(7));
+    /// let x = graph.data("batch", Tensor::ones([10, 4, 2]))?; // ten sequences of four steps
+    /// assert_eq!(layer.forward(&parameters.on(&graph), x)?.shape()[..], [4, 6]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn bidirectional<'a, F: Real>(
+        parameters: impl Into<Scope<'a, F>>,
+        name: &str,
+        inputs: usize,
+        size: usize,
+        layers: usize,
+        seed: Seed,
+    ) -> NnResult<Self> {
+        let stack = Stack::new(parameters.into().into_scope(name), [inputs, size, layers], Directions::Both, seed)?;
+        Ok(Self { stack })
     }
 
     /// The outputs of the last layer in each step, of event shape `[.., steps, size]`, and the output and the memory of
-    /// each layer after the last step. Those before the first step are given, of event shape `[.., size]` each.
+    /// each layer after the last step. Those before the first step are given, of event shape `[.., size]` each. A
+    /// [bidirectional](Self::bidirectional) layer has two of each, forward and reverse.
     ///
     /// # Errors
     ///
@@ -178,7 +206,7 @@ impl Lstm {
         x: Var<'t, F>,
         states: &[[Var<'t, F>; 2]],
     ) -> GraphResult<(Var<'t, F>, Vec<[Var<'t, F>; 2]>)> {
-        sequence(&self.cells, &self.name, record, x, Some(states), Location::caller())
+        self.stack.sequence(record, x, Some(states), Location::caller())
     }
 }
 
@@ -187,7 +215,7 @@ impl<F: Real> Layer<F> for Lstm {
     /// memories are 0 before the first step; see [`sequence`](Self::sequence) for others.
     #[track_caller]
     fn forward<'t>(&self, record: &Record<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
-        Ok(sequence(&self.cells, &self.name, record, x, None, Location::caller())?.0)
+        Ok(self.stack.sequence(record, x, None, Location::caller())?.0)
     }
 }
 
@@ -197,7 +225,7 @@ mod tests {
     use stochgrad_tape::Tape;
 
     use super::*;
-    use crate::layers::check::{LayerCheck, values};
+    use crate::layers::check::{LayerCheck, assert_refused, values};
     use crate::parameters::Parameters;
 
     const SEED: Seed = Seed { seed: 7, step: 0 };
@@ -208,6 +236,9 @@ mod tests {
             let mut parameters = Parameters::new();
             let lstm = Lstm::new(&mut parameters, "lstm", 2, 3, layers, SEED).unwrap();
             LayerCheck::new(parameters, values(shape)).run(&lstm);
+            let mut parameters = Parameters::new();
+            let both = Lstm::bidirectional(&mut parameters, "lstm", 2, 2, layers, SEED).unwrap();
+            LayerCheck::new(parameters, values(shape)).run(&both);
         }
     }
 
@@ -222,7 +253,7 @@ mod tests {
         let (outputs, last) = lstm.sequence(&record, x, &[start]).unwrap();
         let mut state = start;
         for step in 0..4 {
-            state = lstm.cells[0].step(&record, x.index(0, step), state).unwrap();
+            state = lstm.stack.cells[0].step(&record, x.index(0, step), state).unwrap();
             let difference = (outputs.index(0, step) - state[0]).abs().max().item().unwrap();
             assert!(difference < 1e-15, "{difference}");
         }
@@ -233,12 +264,7 @@ mod tests {
     fn shapes_that_do_not_fit_are_errors() {
         let mut parameters = Parameters::<f64>::new();
         let lstm = Lstm::new(&mut parameters, "lstm", 2, 3, 1, SEED).unwrap();
-        let tape = Tape::new();
-        let graph = Graph::new(&tape, SEED);
-        let record = parameters.on(&graph);
-        for (x, part) in [(values([2]), "[.., steps, 2]"), (values([4, 3]), "expected 2 elements")] {
-            let message = lstm.forward(&record, graph.constant(x)).unwrap_err().to_string();
-            assert!(message.contains("`lstm.weight_ih_l0`") && message.contains(part), "{message}");
-        }
+        let cases = [(values([2]), "[.., steps, 2]"), (values([4, 3]), "expected 2 elements")];
+        assert_refused(&parameters, &lstm, "`lstm.weight_ih_l0`", cases);
     }
 }

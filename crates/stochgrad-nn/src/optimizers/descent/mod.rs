@@ -1,11 +1,14 @@
 //! The optimiser of update rules.
 
+mod compiled_step;
 mod division;
 mod section;
 mod sections;
 mod state;
 #[cfg(test)]
 mod tests;
+
+pub use compiled_step::{CompiledStep, UpdatedParameter};
 
 use std::fmt;
 use std::sync::Arc;

@@ -87,9 +87,8 @@ impl<F: Real> Sections<F> {
         parts.join("; ")
     }
 
-    /// Checks everything, so that nothing is changed on an error.
-    fn check(&mut self, own: &dyn UpdateRule<F>, parameters: &Parameters<F>, gradients: &Gradients<F>) -> NnResult<()> {
-        let Sections { rules, list, division, accumulated, clip, average, .. } = self;
+    /// Checks the settings.
+    pub(super) fn check_settings(&self, own: &dyn UpdateRule<F>) -> NnResult<()> {
         if self.has_nested_settings {
             return Err(NnError::argument(
                 "`settings` of `Descent::group`",
@@ -98,7 +97,7 @@ impl<F: Real> Sections<F> {
                 "give these to the optimiser of the group",
             ));
         }
-        if *accumulated == 0 {
+        if self.accumulated == 0 {
             return Err(NnError::argument(
                 "`minibatches` of `Descent::accumulate`",
                 "at least 1",
@@ -106,9 +105,7 @@ impl<F: Real> Sections<F> {
                 "omit the accumulation to update with each minibatch",
             ));
         }
-        division.check(parameters)?;
-        for (number, section) in list.iter_mut().enumerate() {
-            let rule = rule_of(own, rules, number);
+        for (number, section) in self.list.iter().enumerate() {
             if let Err(problem) = section.rate.check(0.0, false) {
                 return Err(NnError::argument(
                     "the learning rate of an optimiser",
@@ -117,17 +114,23 @@ impl<F: Real> Sections<F> {
                     "correct the setting",
                 ));
             }
-            rule.check()?;
-            section.check(rule, parameters)?;
+            rule_of(own, &self.rules, number).check()?;
+        }
+        self.clip.as_ref().map_or(Ok(()), Clip::check)
+    }
+
+    /// Checks everything, so that nothing is changed on an error.
+    fn check(&mut self, own: &dyn UpdateRule<F>, parameters: &Parameters<F>, gradients: &Gradients<F>) -> NnResult<()> {
+        self.check_settings(own)?;
+        let Sections { rules, list, division, clip, average, .. } = self;
+        division.check(parameters)?;
+        for (number, section) in list.iter_mut().enumerate() {
+            section.check(rule_of(own, rules, number), parameters)?;
         }
         if let Some(average) = average {
             average.check(parameters)?;
         }
-        let mut bounds_squares = false;
-        if let Some(clip) = clip {
-            clip.check()?;
-            bounds_squares = clip.bounds_squares();
-        }
+        let bounds_squares = clip.as_ref().is_some_and(Clip::bounds_squares);
         check_usable(parameters, gradients, |name| {
             let section = division.section(name).filter(|_| !parameters.is_frozen(name))?;
             Some(rule_of(own, rules, section).squares_gradients() && !bounds_squares)

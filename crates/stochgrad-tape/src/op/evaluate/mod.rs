@@ -28,10 +28,7 @@ impl<F: Real> Tape<F> {
             Op::Noise { fill, address, plates, event, scheme } => {
                 let seed = inner.noise.unwrap_or_default();
                 let key = Key::new(seed.seed, seed.step, *address);
-                let entries = plates.iter().map(|plate| {
-                    let entry = &inner.plates[plate.index as usize];
-                    (entry.size, entry.kind, entry.offset)
-                });
+                let entries = plates.iter().map(|plate| inner.plates[plate.index as usize].extent());
                 let value =
                     match scheme.as_ref().zip(scheme.and_then(|scheme| plates.binary_search(&scheme.plate).ok())) {
                         Some((scheme, at)) => {
@@ -274,7 +271,8 @@ impl<F: Real> Tape<F> {
                 }
                 layout::one_hot(pool, &first.value, *classes)
             }
-            Op::Detach(_) => first.value.clone(),
+            // While it is recorded, the part of this shard stands for the result.
+            Op::Detach(_) | Op::AllReduce(_) => first.value.clone(),
             Op::MagicBox => map(pool, Map::OnesLike, &first.value),
             Op::StraightThrough => {
                 let soft = node(1);

@@ -29,7 +29,7 @@ impl<F: Real> Tape<F> {
         } else {
             (first.value.clone(), first.plates.clone())
         };
-        let size = inner.plate_size(plate) as f64;
+        let size = inner.plates[plate.index as usize].whole() as f64;
         let Ok(at) = plates.binary_search(&plate) else {
             // The value is the same for every member.
             let scaled = match how {

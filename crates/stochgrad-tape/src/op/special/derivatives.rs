@@ -7,6 +7,7 @@ use super::recording::{
 };
 use crate::error::TapeError;
 use crate::var::Var;
+use smallvec::{SmallVec, smallvec};
 use std::f64::consts::{FRAC_2_SQRT_PI, PI};
 use std::panic::Location;
 use stochgrad_tensor::Real;
@@ -136,15 +137,40 @@ fn inverse_gaussian_path<'t, F: Real>(
     if by == 1 { spread * concentration / location.square() } else { x / concentration - spread / location }
 }
 
+/// The derivative of a binomial log-probability with respect to a logit that all counts share: their distance from a
+/// number m of trials, and m less the mean, which has as few digits to lose as the balance of both tails.
+fn binomial_score_by_common_logit<'t, F: Real>(
+    count: Var<'t, F>,
+    trials: Var<'t, F>,
+    logit: Var<'t, F>,
+) -> [Var<'t, F>; 2] {
+    let (p, q) = (logit.sigmoid(), (-logit).sigmoid());
+    // Both terms are right for any m, so that its own derivative does not matter.
+    let middle = (trials * p).held().round();
+    [count - middle, middle * q - (trials - middle) * p]
+}
+
 impl Special {
-    /// The derivative with respect to one operand; `None` where the result jumps, so that no derivative flows. A
-    /// derivative with respect to a count is recorded as an error.
-    pub(crate) fn derivative<'t, F: Real>(
+    /// The terms of the derivative with respect to one operand; `None` where the result jumps, so that no derivative
+    /// flows. A derivative with respect to a count is recorded as an error.
+    ///
+    /// Each term is summed to the operand by itself. A term that all elements share is thus multiplied by their number
+    /// instead of added to each of them.
+    pub(crate) fn derivative_terms<'t, F: Real>(
         self,
         inputs: &[Var<'t, F>],
         output: Var<'t, F>,
         by: usize,
-    ) -> Option<Var<'t, F>> {
+    ) -> Option<SmallVec<[Var<'t, F>; 2]>> {
+        if let (Special::BinomialLogPmf(Scale::Log), 2, &[count, trials, logit]) = (self, by, inputs)
+            && [trials, logit].iter().all(|var| var.plates().is_empty() && var.shape().numel() == 1)
+        {
+            return Some(binomial_score_by_common_logit(count, trials, logit).into());
+        }
+        Some(smallvec![self.derivative(inputs, output, by)?])
+    }
+
+    fn derivative<'t, F: Real>(self, inputs: &[Var<'t, F>], output: Var<'t, F>, by: usize) -> Option<Var<'t, F>> {
         let x = inputs[0];
         let y = *inputs.get(1).unwrap_or(&x);
         Some(match (self, by) {
@@ -382,6 +408,10 @@ impl Special {
                 | Special::BinomialIcdf
                 | Special::NegativeBinomialIcdf(_)
                 | Special::CountDraw(_)
+                | Special::GammaVariateByShape
+                | Special::VonMisesVariateByConcentration
+                | Special::GammaShapePart(_)
+                | Special::BetaShapePart(_)
                 | Special::SkellamIcdf
                 | Special::PoissonInverseSurvival
                 | Special::NegativeBinomialInverseSurvival(_),
@@ -417,7 +447,11 @@ impl Special {
             (Special::PoissonLogPmf(Scale::Log), _) => y - (possible_count(x) + 1.0).digamma(),
             (Special::BinomialLogPmf(Scale::Natural), 2) => share(x, inputs[2]) - share(y - x, 1.0 - inputs[2]),
             // The balance of both tails, which has digits left where one of the probabilities is close to 1.
-            (Special::BinomialLogPmf(Scale::Log), 2) => x * (-inputs[2]).sigmoid() - (y - x) * inputs[2].sigmoid(),
+            (Special::BinomialLogPmf(Scale::Log), 2) => {
+                // An infinite count is impossible. Times a probability of 0 it would be NaN.
+                let count = x.clamp(0.0, F::MAX.to_f64());
+                count * (-inputs[2]).sigmoid() - (y - count) * inputs[2].sigmoid()
+            }
             (Special::BinomialLogPmf(_), by) => {
                 let operand = if by == 0 { "the number of successes" } else { "the number of trials" };
                 return count(operand, "the binomial log-probability", output);

@@ -1,6 +1,6 @@
 //! Evaluation of the functions, element by element.
 
-use super::function::{Counts, Scale, Special};
+use super::function::{Counts, Scale, ShapePart, Special};
 use stochgrad_tensor::elementwise::apply;
 use stochgrad_tensor::special as scalar;
 use stochgrad_tensor::{Pool, Real, Tensor, log1mexp, truncated_normal_quantiles};
@@ -8,6 +8,36 @@ use stochgrad_tensor::{Pool, Real, Tensor, log1mexp, truncated_normal_quantiles}
 /// The uniform value of folded noise: in double precision it keeps the digits of both tails of single precision.
 fn unfolded(noise: f64) -> f64 {
     if noise < 0.0 { 1.0 + noise } else { noise }
+}
+
+/// A part of a weak derivative.
+fn part_of(derivative: scalar::ShapeDerivative, part: ShapePart) -> f64 {
+    match part {
+        ShapePart::Positive => derivative.positive,
+        ShapePart::Negative => derivative.negative,
+        ShapePart::Constant => derivative.constant,
+    }
+}
+
+/// A function of the first operand and two parameters. `prepare` gets the parameters: once, if all elements share them.
+fn prepared<F: Real, G: Fn(f64) -> f64 + Sync>(
+    pool: &Pool<F>,
+    inputs: &[Tensor<F>],
+    prepare: impl Fn(f64, f64) -> G + Sync,
+) -> Tensor<F> {
+    let [x, a, b] = [&inputs[0], &inputs[1], &inputs[2]];
+    match (a.as_slice(), b.as_slice()) {
+        (&[first], &[second]) if a.shape().len().max(b.shape().len()) <= x.shape().len() => {
+            let function = prepare(first.to_f64(), second.to_f64());
+            apply(pool, [x], |[x]| function(x))
+        }
+        _ => apply(pool, [x, a, b], |[x, a, b]| prepare(a, b)(x)),
+    }
+}
+
+/// A quantile function, as a function of folded noise.
+fn drawn(quantile: impl Fn(f64) -> f64 + Sync) -> impl Fn(f64) -> f64 + Sync {
+    move |noise| quantile(unfolded(noise))
 }
 
 impl Special {
@@ -47,6 +77,13 @@ impl Special {
             Special::LogGammaQByArgument => two(scalar::log_gamma_q_slope),
             Special::LogGammaPByShape => two(scalar::log_gamma_p_derivative_a),
             Special::LogGammaQByShape => two(scalar::log_gamma_q_derivative_a),
+            Special::GammaVariateByShape => two(scalar::gamma_log_sample_derivative),
+            Special::GammaShapePart(part) => apply(pool, [&inputs[0], &inputs[1]], |[a, share]| {
+                part_of(scalar::gamma_shape_derivative(a, share), part)
+            }),
+            Special::BetaShapePart(part) => apply(pool, [&inputs[0], &inputs[1], &inputs[2]], |[a, b, share]| {
+                part_of(scalar::beta_shape_derivative(a, b, share), part)
+            }),
             Special::GammaPInverse => two(scalar::gamma_p_inverse),
             Special::GammaQInverse => two(scalar::gamma_q_inverse),
             Special::DigammaMinusLog(0) => one(scalar::digamma_minus_log),
@@ -91,6 +128,7 @@ impl Special {
             Special::VonMisesLogCdf => two(scalar::von_mises_log_cdf),
             Special::VonMisesLogCdfByArgument => two(scalar::von_mises_log_cdf_slope),
             Special::VonMisesLogCdfByConcentration => two(scalar::von_mises_log_cdf_derivative),
+            Special::VonMisesVariateByConcentration => two(scalar::von_mises_sample_derivative),
             Special::VonMisesIcdf => two(scalar::von_mises_icdf),
             Special::InverseGaussianIcdf => three(scalar::inverse_gaussian_icdf),
             Special::InverseGaussianComplementIcdf => three(scalar::inverse_gaussian_complement_icdf),
@@ -118,15 +156,19 @@ impl Special {
             Special::CountDraw(Counts::Poisson) => two(|noise, rate| scalar::poisson_icdf(unfolded(noise), rate)),
             Special::CountDraw(Counts::Binomial) => three(|noise, n, p| scalar::binomial_icdf(unfolded(noise), n, p)),
             Special::CountDraw(Counts::NegativeBinomial(Scale::Natural)) => {
-                three(|noise, r, p| scalar::negative_binomial_icdf(unfolded(noise), r, p))
+                prepared(pool, inputs, |r, p| drawn(scalar::negative_binomial_quantiles(r, p)))
             }
             Special::CountDraw(Counts::NegativeBinomial(Scale::Log)) => {
-                three(|noise, r, logit| scalar::negative_binomial_icdf_by_logit(unfolded(noise), r, logit))
+                prepared(pool, inputs, |r, logit| drawn(scalar::negative_binomial_quantiles_by_logit(r, logit)))
             }
             Special::SkellamCdf => three(scalar::skellam_cdf),
             Special::SkellamIcdf => three(scalar::skellam_icdf),
-            Special::NegativeBinomialLogPmf(Scale::Natural) => three(scalar::negative_binomial_log_pmf),
-            Special::NegativeBinomialLogPmf(Scale::Log) => three(scalar::negative_binomial_log_pmf_by_logit),
+            Special::NegativeBinomialLogPmf(Scale::Natural) => {
+                prepared(pool, inputs, scalar::negative_binomial_log_pmf_of)
+            }
+            Special::NegativeBinomialLogPmf(Scale::Log) => {
+                prepared(pool, inputs, scalar::negative_binomial_log_pmf_of_logit)
+            }
             Special::LogGammaKernel => two(scalar::log_gamma_kernel),
             Special::LogBetaKernel => four(scalar::log_beta_kernel),
             Special::PoissonLogPmf(Scale::Natural) => two(scalar::poisson_log_pmf),
@@ -135,8 +177,8 @@ impl Special {
             Special::BinomialEntropy(Scale::Log) => two(|n, logit| scalar::binomial_entropy_by_logit(n, logit).0),
             Special::BinomialEntropySlope(Scale::Natural) => two(|n, p| scalar::binomial_entropy(n, p).1),
             Special::BinomialEntropySlope(Scale::Log) => two(|n, logit| scalar::binomial_entropy_by_logit(n, logit).1),
-            Special::BinomialLogPmf(Scale::Natural) => three(scalar::binomial_log_pmf),
-            Special::BinomialLogPmf(Scale::Log) => three(scalar::binomial_log_pmf_by_logit),
+            Special::BinomialLogPmf(Scale::Natural) => prepared(pool, inputs, scalar::binomial_log_pmf_of),
+            Special::BinomialLogPmf(Scale::Log) => prepared(pool, inputs, scalar::binomial_log_pmf_of_logit),
         }
     }
 }

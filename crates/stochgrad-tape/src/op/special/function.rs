@@ -21,6 +21,18 @@ pub enum Counts {
     NegativeBinomial(Scale),
 }
 
+/// A part of the [weak derivative](stochgrad_tensor::special::gamma_shape_derivative) of a distribution with respect to
+/// a shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ShapePart {
+    /// The point of the positive part.
+    Positive,
+    /// The point of the negative part.
+    Negative,
+    /// The constant.
+    Constant,
+}
+
 /// A special function. The operands are listed in their order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -71,6 +83,14 @@ pub enum Special {
     LogGammaPByShape,
     /// The derivative of ln Q(a, x) with respect to a.
     LogGammaQByShape,
+    /// The derivative of ln x with respect to a at a constant P(a, x), of a and ln x. It has no derivative of its own.
+    GammaVariateByShape,
+    /// A part of the weak derivative of the gamma distribution with respect to its shape a, of a and the share of the
+    /// part beyond its point. The points are logarithms. It has no derivative.
+    GammaShapePart(ShapePart),
+    /// A part of the weak derivative of the beta distribution with respect to its first shape, of both shapes and the
+    /// share of the part beyond its point. The points are log-odds. It has no derivative.
+    BetaShapePart(ShapePart),
     /// The x with P(a, x) = p, of a and p.
     GammaPInverse,
     /// The x with Q(a, x) = q, of a and q.
@@ -140,6 +160,9 @@ pub enum Special {
     VonMisesLogCdfByArgument,
     /// Its derivative with respect to the concentration.
     VonMisesLogCdfByConcentration,
+    /// The derivative of an angle with respect to the concentration at a constant distribution function, of the angle
+    /// and the concentration. It has no derivative of its own.
+    VonMisesVariateByConcentration,
     /// The inverse of the distribution function of the von Mises distribution around 0, of the probability and the
     /// concentration.
     VonMisesIcdf,

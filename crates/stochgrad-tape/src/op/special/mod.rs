@@ -30,5 +30,5 @@ pub(crate) mod function;
 mod recording;
 mod smoothness;
 
-pub use function::{Scale, Special};
+pub use function::{Counts, Scale, ShapePart, Special};
 pub use recording::*;

@@ -11,6 +11,24 @@ pub(super) fn special<'t, F: Real>(function: Special, inputs: &[Var<'t, F>]) -> 
     inputs[0].apply_with(Op::Special(function), &inputs[1..])
 }
 
+/// Records a special function of its operands, which broadcast.
+///
+/// ```
+/// use stochgrad_tape::{Special, Tape, special};
+///
+/// let tape = Tape::<f64>::new();
+/// let slope = special::record(Special::GammaPByShape, &[tape.constant(1.0), tape.constant(1.0)]);
+/// assert!(slope.item()? < 0.0);
+/// # Ok::<(), stochgrad_tape::TapeError>(())
+/// ```
+///
+/// # Panics
+/// If there are no operands.
+#[track_caller]
+pub fn record<'t, F: Real>(function: Special, operands: &[Var<'t, F>]) -> Var<'t, F> {
+    special(function, operands)
+}
+
 macro_rules! functions {
     ($($(#[$doc:meta])* $name:ident($($operand:ident),+) => $special:expr;)*) => {$(
         $(#[$doc])*

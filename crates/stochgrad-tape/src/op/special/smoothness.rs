@@ -18,7 +18,8 @@ impl Special {
         }
     }
 
-    /// How the result depends on the given operand. A count as result or as operand is a jump.
+    /// How the result depends on the given operand. A count as result or as operand is a jump, and so is a result
+    /// without derivatives.
     pub(crate) fn smoothness(self, input: usize) -> Smoothness {
         match self {
             _ if self.is_count(input) => Smoothness::Jump,
@@ -27,6 +28,10 @@ impl Special {
             | Special::BinomialIcdf
             | Special::NegativeBinomialIcdf(_)
             | Special::CountDraw(_)
+            | Special::GammaVariateByShape
+            | Special::VonMisesVariateByConcentration
+            | Special::GammaShapePart(_)
+            | Special::BetaShapePart(_)
             | Special::SkellamIcdf => Smoothness::Jump,
             Special::Erfc
             | Special::ErfInv

@@ -9,7 +9,8 @@ use crate::real::Real;
 use crate::simd::dispatch;
 
 /// The coefficients of (3 (ln(1 + t) − t + ½ t²) − t³) / t⁴, highest power first: 3 (−1)ᵏ⁺¹ / k for k from 11 to 4.
-const SERIES: [f64; 8] = [3.0 / 11.0, -3.0 / 10.0, 3.0 / 9.0, -3.0 / 8.0, 3.0 / 7.0, -3.0 / 6.0, 3.0 / 5.0, -3.0 / 4.0];
+pub const LOG_GAMMA_SERIES: [f64; 8] =
+    [3.0 / 11.0, -3.0 / 10.0, 3.0 / 9.0, -3.0 / 8.0, 3.0 / 7.0, -3.0 / 6.0, 3.0 / 5.0, -3.0 / 4.0];
 
 /// Attempts at logarithms of gamma variates with scale 1.
 ///
@@ -71,8 +72,10 @@ fn propose_body<const FMA: bool, F: Real>(
         let held = if inside { t } else { F::ZERO };
         let stretch = held.ln_1p_fast::<FMA>();
         let square = held * held;
-        let series =
-            SERIES.iter().skip(1).fold(constant(SERIES[0]), |sum, &term| sum.multiply_add::<FMA>(held, constant(term)));
+        let series = LOG_GAMMA_SERIES
+            .iter()
+            .skip(1)
+            .fold(constant(LOG_GAMMA_SERIES[0]), |sum, &term| sum.multiply_add::<FMA>(held, constant(term)));
         let direct = three * (stretch - held + half * square) - held * square;
         let h = d * if held.abs() < constant(0.1) { square * square * series } else { direct };
         let kept = inside & (u.ln_fast::<FMA>() < h);

@@ -7,5 +7,5 @@ mod arc_sine;
 mod gamma;
 mod von_mises;
 
-pub use gamma::log_gamma;
+pub use gamma::{LOG_GAMMA_SERIES, log_gamma};
 pub use von_mises::von_mises;

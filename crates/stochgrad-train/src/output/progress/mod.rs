@@ -12,6 +12,7 @@ use crate::error::TrainResult;
 use crate::metrics::{Metrics, Values, total};
 use crate::observer::{Observer, RunStart, StepMetrics};
 use crate::report::Report;
+use crate::warning::Warning;
 use lines::Lines;
 use speed::{Speed, duration};
 
@@ -164,6 +165,15 @@ impl ProgressBar {
         }
     }
 
+    fn show_warning(&mut self, warning: &Warning) {
+        let text = format!("warning: {warning}");
+        match &mut self.display {
+            Display::Bar(bar) => bar.suspend(|| drop(writeln!(io::stderr(), "{text}"))),
+            Display::Lines(lines) => lines.write(&text),
+            Display::Unknown => {}
+        }
+    }
+
     fn finish_with(&mut self, report: &Report) {
         let summary = format!("{} after {} steps, {}", report.outcome, report.steps, seconds(report.seconds));
         match &mut self.display {
@@ -196,6 +206,11 @@ impl Observer for ProgressBar {
 
     fn metrics(&mut self, metrics: &Metrics) -> TrainResult<()> {
         self.metrics_at(Instant::now(), metrics);
+        Ok(())
+    }
+
+    fn warning(&mut self, warning: &Warning) -> TrainResult<()> {
+        self.show_warning(warning);
         Ok(())
     }
 
@@ -264,6 +279,7 @@ mod tests {
     use super::lines::tests::Shared;
     use super::*;
     use crate::report::Outcome;
+    use crate::warning::WarningKind;
 
     fn values(x: f64) -> Values {
         vec![("reconstruction".to_owned(), x), ("kl".to_owned(), 2.5)]
@@ -304,6 +320,16 @@ mod tests {
         assert!(lines[2].starts_with("epoch 7/10") && lines[3].starts_with("epoch 10/10"));
         assert_eq!(lines[4], "completed after 300 steps, 20s");
         assert!(!text.contains('\u{1b}') && !text.contains('\r'));
+    }
+
+    #[test]
+    fn a_warning_has_a_line_of_its_own() {
+        let (mut progress, out) = lines();
+        progress.start_at(Instant::now(), &start(None));
+        let (kind, subject) = (WarningKind::SmallCost, "kl".to_owned());
+        let warning = Warning { kind, subject, step: 30, steps: 30, value: 0.0, limit: 0.1 };
+        progress.show_warning(&warning);
+        assert_eq!(out.text(), format!("warning: {warning}\n"));
     }
 
     #[test]

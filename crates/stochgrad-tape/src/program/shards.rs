@@ -1,0 +1,330 @@
+//! Programs on the shards of a plate, which run together.
+
+use super::{Program, Work, release};
+use crate::communicator::{CommunicationError, Communicator, agree};
+use crate::error::{TapeError, TapeResult};
+use crate::id::Id;
+use crate::noise_source::NoiseSeed;
+use crate::op::ShardReduction;
+use smallvec::SmallVec;
+use std::ops::Range;
+use std::panic::Location;
+use std::rc::Rc;
+use stochgrad_tensor::{Real, instantiated};
+
+/// The shards of a plate and the ranks that hold them. Runs the programs of all shards together.
+///
+/// A fixed number of shards divides the members, whatever the number of ranks, and a rank holds as many consecutive
+/// shards as every other one. Each shard has a program of its own, compiled from a recording with its members on a
+/// [shard of the plate](crate::Tape::shard_plate). The programs run one after another up to the next reduction over the
+/// shards. There, the parts of all shards are gathered, and are combined in the order of the shards. The results are
+/// therefore the same, bit for bit, for every number of ranks. They differ from those of a single program on all
+/// members by rounding.
+///
+/// ```
+/// use std::rc::Rc;
+/// use stochgrad_tape::{PlateKind, Program, Shards, SingleRank, Tape, TapeResult};
+/// use stochgrad_tensor::Tensor;
+///
+/// # fn main() -> TapeResult<()> {
+/// let points = [1.0, 2.0, 3.0, 6.0, 8.0];
+/// let mut shards = Shards::<f64>::new(2, Rc::new(SingleRank))?;
+/// let record = |shard: usize| -> TapeResult<Program<f64>> {
+///     let members = shards.members(shard, points.len());
+///     let tape = Tape::new();
+///     let plate = tape.plate("points", members.len(), PlateKind::Data, &[]);
+///     tape.shard_plate(plate, members.start, points.len())?;
+///     let x = tape.constant_on(&[plate], Tensor::from(points[members].to_vec()));
+///     let centre = tape.parameter(0.0);
+///     let [slope] = tape.grad((x - centre).square().mean_over(plate), [centre])?;
+///     tape.compile(&[centre], &[x.mean_over(plate), slope])
+/// };
+/// let mut programs = shards.own().map(record).collect::<TapeResult<Vec<_>>>()?;
+/// for program in &mut programs {
+///     program.set(0, &Tensor::scalar(1.0))?;
+/// }
+/// shards.run(&mut programs, |program| program, Default::default())?;
+/// assert_eq!(programs[0].output(0)?.item(), Ok(4.0));
+/// assert!((programs[1].output(1)?.as_slice()[0] + 6.0).abs() < 1e-14);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Shards<F: Real> {
+    communicator: Rc<dyn Communicator>,
+    count: usize,
+    own: Range<usize>,
+    /// The parts of this rank, and those of all ranks.
+    parts: [Vec<F>; 2],
+    /// The states of all ranks.
+    states: Vec<State>,
+}
+
+/// What a rank is about to do.
+///
+/// The words are the kind of the operation, and the number of elements of a part.
+type State = [u64; 2];
+
+const FAILED: State = [u64::MAX, 0];
+
+fn state(next: Option<Next>) -> State {
+    match next {
+        None => [0, 0],
+        Some((ShardReduction::Sum, elements)) => [1, elements as u64],
+        Some((ShardReduction::Level, elements)) => [2, elements as u64],
+    }
+}
+
+fn in_words([next, elements]: State) -> String {
+    match next {
+        0 => "the end of a run".into(),
+        1 => format!("a sum of {elements} elements over the shards"),
+        _ => format!("a level of {elements} elements over the shards"),
+    }
+}
+
+impl<F: Real> Shards<F> {
+    /// The given number of shards on the ranks of a communicator.
+    ///
+    /// # Errors
+    /// If the number of shards is 0, or not a multiple of the number of ranks.
+    pub fn new(count: usize, communicator: Rc<dyn Communicator>) -> TapeResult<Self> {
+        let ranks = communicator.size();
+        if count == 0 || !count.is_multiple_of(ranks) {
+            return Err(CommunicationError::Shards { shards: count, ranks }.into());
+        }
+        let each = count / ranks;
+        let first = communicator.rank() * each;
+        Ok(Shards {
+            communicator,
+            count,
+            own: first..first + each,
+            parts: [Vec::new(), Vec::new()],
+            states: vec![State::default(); ranks],
+        })
+    }
+
+    /// The number of shards on all ranks.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The shards that this rank holds.
+    pub fn own(&self) -> Range<usize> {
+        self.own.clone()
+    }
+
+    /// The positions of the members of a shard among all members. The sizes of the shards differ by at most 1.
+    pub fn members(&self, shard: usize, whole: usize) -> Range<usize> {
+        let start = |shard: usize| shard * (whole / self.count) + shard.min(whole % self.count);
+        start(shard)..start(shard + 1)
+    }
+
+    /// The positions of the members that this rank holds among all members.
+    pub fn own_members(&self, whole: usize) -> Range<usize> {
+        let (first, last) = (self.members(self.own.start, whole), self.members(self.own.end - 1, whole));
+        first.start..last.end
+    }
+
+    /// The ranks.
+    pub fn communicator(&self) -> &Rc<dyn Communicator> {
+        &self.communicator
+    }
+
+    /// Runs the programs of this rank, one for each of its shards in their order, together with those of the other
+    /// ranks. The inputs of all programs must be set. `program` returns the program of an entry.
+    ///
+    /// # Errors
+    /// Those of [`Program::run`]. If one rank fails, all ranks return an error. Programs that differ between the shards
+    /// are an error, too.
+    #[track_caller]
+    pub fn run<S>(
+        &mut self,
+        shards: &mut [S],
+        mut program: impl FnMut(&mut S) -> &mut Program<F>,
+        seed: NoiseSeed,
+    ) -> TapeResult<()> {
+        let mut programs: SmallVec<[&mut Program<F>; 8]> = shards.iter_mut().map(&mut program).collect();
+        instantiated!(
+            F: fn(
+                &mut Shards<F>,
+                &mut [&mut Program<F>],
+                NoiseSeed,
+                &'static Location<'static>,
+            ) -> TapeResult<()> = Shards::run_body
+        )(self, &mut programs, seed, Location::caller())
+    }
+
+    fn run_body(
+        &mut self,
+        programs: &mut [&mut Program<F>],
+        seed: NoiseSeed,
+        at: &'static Location<'static>,
+    ) -> TapeResult<()> {
+        let mut given = self.check(programs, at);
+        programs.iter_mut().for_each(|program| program.start(seed));
+        let mut positions: Positions = SmallVec::from_elem(0, programs.len());
+        let mut told = false;
+        let mut result = loop {
+            match given.and_then(|()| advance(programs, &mut positions, seed)) {
+                Ok(None) => break Ok(()),
+                Ok(Some(next)) => {
+                    let met = self.meet(Ok(Some(next))).and_then(|_| self.reduce(programs, &mut positions, next));
+                    if let Err(error) = met {
+                        told = true;
+                        break Err(error);
+                    }
+                    given = Ok(());
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        for program in programs {
+            let finished = program.finish(seed, result.clone());
+            result = result.and(finished);
+        }
+        if told { result } else { self.meet(result.map(|()| None)).map(drop) }
+    }
+
+    /// # Errors
+    /// For another number of programs than shards, and for an input without a value.
+    fn check(&self, programs: &[&mut Program<F>], at: &'static Location<'static>) -> TapeResult<()> {
+        if programs.len() != self.own.len() {
+            let message = format!(
+                "Shards::run: expected {} programs, one for each shard, got {}",
+                self.own.len(),
+                programs.len()
+            );
+            return Err(TapeError::Other { message, at });
+        }
+        programs.iter().try_for_each(|program| program.check_given(at))
+    }
+
+    /// Tells the other ranks what this one is about to do, or its error.
+    ///
+    /// # Errors
+    /// If a rank failed, or is about to do something else.
+    fn meet(&mut self, next: TapeResult<Option<Next>>) -> TapeResult<Option<Next>> {
+        if self.states.len() == 1 {
+            return next;
+        }
+        let own = match &next {
+            Ok(next) => state(*next),
+            Err(_) => FAILED,
+        };
+        self.communicator.all_gather(bytemuck::bytes_of(&own), bytemuck::cast_slice_mut(&mut self.states))?;
+        if self.states.contains(&FAILED) {
+            return agree(&*self.communicator, next);
+        }
+        match self.states.iter().position(|state| *state != own) {
+            None => next,
+            Some(rank) => {
+                let (expected, found) = (in_words(own), in_words(self.states[rank]));
+                Err(CommunicationError::Order { rank, expected, found }.into())
+            }
+        }
+    }
+
+    /// Combines the parts of all shards, and gives the result to the programs of this rank.
+    fn reduce(
+        &mut self,
+        programs: &mut [&mut Program<F>],
+        positions: &mut Positions,
+        (reduction, elements): Next,
+    ) -> TapeResult<()> {
+        let [own, all] = &mut self.parts;
+        let (here, everywhere) = (elements * self.own.len(), elements * self.count);
+        own.resize(own.len().max(here), F::ZERO);
+        for (index, (program, &position)) in programs.iter_mut().zip(&*positions).enumerate() {
+            own[index * elements..(index + 1) * elements].copy_from_slice(program.part(position));
+        }
+        let parts = if self.states.len() == 1 {
+            &mut own[..here]
+        } else {
+            all.resize(all.len().max(everywhere), F::ZERO);
+            let (own, all) = (&own[..here], &mut all[..everywhere]);
+            self.communicator.all_gather(bytemuck::cast_slice(own), bytemuck::cast_slice_mut(all))?;
+            all
+        };
+        let (total, others) = parts.split_at_mut(elements);
+        for part in others.chunks_exact(elements.max(1)) {
+            match reduction {
+                ShardReduction::Sum => total.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x),
+                ShardReduction::Level => {
+                    total.iter_mut().zip(part).filter(|(level, x)| **x > **level).for_each(|(level, &x)| *level = x);
+                }
+            }
+        }
+        for (program, position) in programs.iter_mut().zip(positions) {
+            program.complete(*position, total);
+            *position += 1;
+        }
+        Ok(())
+    }
+}
+
+/// A reduction over the shards, and the number of its elements.
+type Next = (ShardReduction, usize);
+
+/// The position in each program of a rank.
+type Positions = SmallVec<[usize; 8]>;
+
+/// Runs all programs of a rank up to their next reduction, or to the end.
+fn advance<F: Real>(
+    programs: &mut [&mut Program<F>],
+    positions: &mut Positions,
+    seed: NoiseSeed,
+) -> TapeResult<Option<Next>> {
+    let mut first: Option<Option<Next>> = None;
+    for (program, position) in programs.iter_mut().zip(positions) {
+        let found = program.advance(seed, *position)?;
+        let next = found.map(|found| {
+            *position = found;
+            program.collective(found)
+        });
+        let expected = *first.get_or_insert(next);
+        if expected != next {
+            let message = format!(
+                "the programs of two shards differ: expected {}, got {}; record the same operations on all shards",
+                in_words(state(expected)),
+                in_words(state(next))
+            );
+            return Err(CommunicationError::Transport { message }.into());
+        }
+    }
+    Ok(first.flatten())
+}
+
+impl<F: Real> Program<F> {
+    /// The operands of the reduction at a position.
+    fn work(&self, position: usize) -> (ShardReduction, Id, Id) {
+        match self.instructions[position].work {
+            Work::Collective { reduction, part, to } => (reduction, part, to),
+            Work::Evaluate { .. } | Work::Fused(_) | Work::Check { .. } => {
+                unreachable!("programs stop at reductions over shards only")
+            }
+        }
+    }
+
+    fn collective(&self, position: usize) -> Next {
+        let (reduction, _, to) = self.work(position);
+        (reduction, self.shapes[to.index()].numel())
+    }
+
+    /// The part of this shard in the reduction at a position.
+    fn part(&mut self, position: usize) -> &[F] {
+        let (_, part, _) = self.work(position);
+        self.tape.inner.get_mut().nodes[part.index()].value.as_slice()
+    }
+
+    /// Sets the result of the reduction at a position.
+    fn complete(&mut self, position: usize, total: &[F]) {
+        let (_, _, to) = self.work(position);
+        let mut value = self.tape.pool.take(self.shapes[to.index()].clone());
+        value.make_mut().copy_from_slice(total);
+        let inner = self.tape.inner.get_mut();
+        inner.nodes[to.index()].value = value;
+        for &id in &self.instructions[position].spent {
+            release(inner, &self.tape.pool, id);
+        }
+    }
+}
