@@ -20,6 +20,7 @@ use stochgrad::prelude::*;
 use stochgrad::train::evaluation::ImportanceWeighted;
 use stochgrad::train::output::{ImageGrid, add_results};
 use stochgrad::train::{Epoch, Source, Trainer};
+use stochgrad_examples::Place;
 
 const CATEGORIES: usize = 32;
 const ACTIVATION: Activation = Activation::LeakyRelu(0.1);
@@ -47,6 +48,9 @@ struct Arguments {
     /// A folder with the files of MNIST. The embedded digits are used without it.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Where to train: on the CPU, or on the first device of a PJRT plugin.
+    #[arg(long, default_value = "cpu", value_name = "cpu|xla:PLUGIN")]
+    device: Place,
     /// The folder for checkpoints, metrics and pictures. A run that finds a checkpoint there resumes.
     #[arg(long, default_value = "out/conv_vae")]
     out: PathBuf,
@@ -174,7 +178,7 @@ fn load(folder: Option<&Path>) -> Result<(DynSource, DynSource), Box<dyn Error>>
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { quick, epochs, seed, threads, method, data, out } = Arguments::parse();
+    let Arguments { quick, epochs, seed, threads, method, data, device, out } = Arguments::parse();
     let (train, test) = load(data.as_deref())?;
     let (side, batch, default) = if data.is_some() { (28, 64, 5) } else { (8, 50, 100) };
     let epochs = epochs.unwrap_or(if quick { 3 } else { default });
@@ -189,6 +193,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .batch(batch)
         .seed(seed)
         .threads(threads)
+        .device(device.open()?)
         .validate(&test)
         .setting("method", format!("{method:?}"))
         .out(&out)

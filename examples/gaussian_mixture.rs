@@ -18,6 +18,7 @@ use stochgrad::tensor::random::{Key, address_hash};
 use stochgrad::train::Trainer;
 use stochgrad::train::output::add_results;
 use stochgrad::train::source::Tensors;
+use stochgrad_examples::Place;
 
 const COMPONENTS: usize = 5;
 const BATCH: usize = 50;
@@ -36,6 +37,9 @@ struct Arguments {
     /// The seed of the initial means and of the minibatches. The points are always the same.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Where to train: on the CPU, or on the first device of a PJRT plugin.
+    #[arg(long, default_value = "cpu", value_name = "cpu|xla:PLUGIN")]
+    device: Place,
     /// The folder for checkpoints, metrics and pictures. A run that finds a checkpoint there resumes.
     #[arg(long, default_value = "out/gaussian_mixture")]
     out: PathBuf,
@@ -209,7 +213,7 @@ fn draw(path: &Path, points: &[Point], fitted: &Mixture, em: &Mixture) -> Result
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { quick, epochs, seed, out } = Arguments::parse();
+    let Arguments { quick, epochs, seed, device, out } = Arguments::parse();
     let epochs = if quick { 20 } else { epochs };
     let points = Mixture::truth().draw(POINTS.0 + POINTS.1);
     let (train, test) = Tensors::new().with("points", Tensor::from_rows(&points)?)?.split_at(POINTS.0)?;
@@ -222,6 +226,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .epochs(epochs)
         .batch(BATCH)
         .seed(seed)
+        .device(device.open()?)
         .validate(&test)
         .out(&out)
         .fit(&mut parameters, &train, record)?;

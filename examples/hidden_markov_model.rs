@@ -18,6 +18,7 @@ use stochgrad::tensor::random::{Key, address_hash};
 use stochgrad::train::Trainer;
 use stochgrad::train::output::add_results;
 use stochgrad::train::source::Tensors;
+use stochgrad_examples::Place;
 
 const STATES: usize = 3;
 const STEPS: usize = 60;
@@ -37,6 +38,9 @@ struct Arguments {
     /// The seed of the minibatches. The sequences are always the same.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Where to train: on the CPU, or on the first device of a PJRT plugin.
+    #[arg(long, default_value = "cpu", value_name = "cpu|xla:PLUGIN")]
+    device: Place,
     /// The folder for checkpoints, metrics and pictures. A run that finds a checkpoint there resumes.
     #[arg(long, default_value = "out/hidden_markov_model")]
     out: PathBuf,
@@ -147,18 +151,12 @@ impl Model {
 
 /// Draws a sequence: its measurements in the colours of the true states, above the posterior probabilities and the most
 /// probable path.
-fn draw(
-    path: &Path,
-    states: &[usize],
-    measured: &[f64],
-    posterior: &[f64],
-    best: &[f64],
-) -> Result<(), Box<dyn Error>> {
+fn draw(path: &Path, states: &[usize], y: &[f64], posterior: &[f64], best: &[f64]) -> Result<(), Box<dyn Error>> {
     let area = SVGBackend::new(path, (820, 520)).into_drawing_area();
     area.fill(&WHITE)?;
     let colour = |state: usize| Palette99::pick(state).to_rgba();
     let (upper, lower) = area.split_vertically(300);
-    let steps = measured.len() as f64;
+    let steps = y.len() as f64;
     let mut chart = ChartBuilder::on(&upper)
         .caption("measurements of a test sequence, in the colours of its true states", ("sans-serif", 18))
         .margin(12)
@@ -166,7 +164,7 @@ fn draw(
         .y_label_area_size(48)
         .build_cartesian_2d(0.0..steps, -4.5..5.5)?;
     chart.configure_mesh().disable_x_mesh().light_line_style(TRANSPARENT).label_style(("sans-serif", 13)).draw()?;
-    let points = measured.iter().zip(states).enumerate();
+    let points = y.iter().zip(states).enumerate();
     let circle =
         |(t, (y, state)): (usize, (&f64, &usize))| Circle::new((t as f64 + 0.5, *y), 4, colour(*state).filled());
     chart.draw_series(points.map(circle))?;
@@ -177,7 +175,7 @@ fn draw(
         .y_label_area_size(48)
         .build_cartesian_2d(0.0..steps, -0.15..1.0)?;
     chart.configure_mesh().disable_mesh().label_style(("sans-serif", 13)).draw()?;
-    for t in 0..measured.len() {
+    for t in 0..y.len() {
         let (left, right) = (t as f64, t as f64 + 1.0);
         let mut bottom = 0.0;
         for state in 0..STATES {
@@ -192,7 +190,7 @@ fn draw(
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { quick, epochs, seed, out } = Arguments::parse();
+    let Arguments { quick, epochs, seed, device, out } = Arguments::parse();
     let epochs = if quick { 10 } else { epochs };
     let truth = Model::truth();
     let (states, sequences): (Vec<_>, Vec<_>) = (0..SEQUENCES.0 + SEQUENCES.1).map(|n| truth.draw(n as u64)).unzip();
@@ -210,6 +208,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .epochs(epochs)
         .batch(BATCH)
         .seed(seed)
+        .device(device.open()?)
         .validate(&test)
         .out(&out)
         .fit(&mut parameters, &train, record)?;

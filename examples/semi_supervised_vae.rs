@@ -17,6 +17,7 @@ use stochgrad::train::evaluation::Accuracy;
 use stochgrad::train::output::{ImageGrid, add_results};
 use stochgrad::train::source::Tensors;
 use stochgrad::train::{Epoch, Trainer};
+use stochgrad_examples::Place;
 
 /// Pixels of a side of an image, and of an image.
 const SIDE: usize = 8;
@@ -45,6 +46,9 @@ struct Arguments {
     /// Measure accuracies on 300 of the training images in place of the test images, to choose settings.
     #[arg(long)]
     validation: bool,
+    /// Where to train: on the CPU, or on the first device of a PJRT plugin.
+    #[arg(long, default_value = "cpu", value_name = "cpu|xla:PLUGIN")]
+    device: Place,
     /// The folder for checkpoints, metrics and pictures. A run that finds a checkpoint there resumes.
     #[arg(long, default_value = "out/semi_supervised_vae")]
     out: PathBuf,
@@ -174,7 +178,8 @@ fn summary(values: &[f64]) -> (f64, f64) {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { quick, epochs, seed, validation, out } = Arguments::parse();
+    let Arguments { quick, epochs, seed, validation, device, out } = Arguments::parse();
+    let device = device.open()?;
     let (epochs, draws) = if quick { (10, 2) } else { (epochs, 5) };
     let digits = Digits::embedded();
     let labels = digits.label_indices::<f32>()?;
@@ -198,7 +203,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let seed = seed + draw;
         let (known, partly_known) = draw_labels(&train, seed)?;
         let folder = |name: &str| out.join(format!("draw-{draw}")).join(name);
-        let trainer = |batch| Trainer::new(Adam::new(1e-3)).epochs(epochs).batch(batch).seed(seed);
+        let trainer =
+            |batch| Trainer::new(Adam::new(1e-3)).epochs(epochs).batch(batch).seed(seed).device(device.clone());
 
         let mut alone = Parameters::new();
         let model = Model::new(&mut alone, Seed::new(seed))?;

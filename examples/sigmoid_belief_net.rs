@@ -18,6 +18,7 @@ use stochgrad::prelude::*;
 use stochgrad::train::evaluation::ImportanceWeighted;
 use stochgrad::train::output::{ImageGrid, add_results};
 use stochgrad::train::{Epoch, GradientVariance, Source, Trainer};
+use stochgrad_examples::Place;
 
 /// The number of bits of a layer.
 const BITS: usize = 200;
@@ -48,6 +49,9 @@ struct Arguments {
     /// A folder with the files of MNIST. The embedded digits are used without it.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Where to train: on the CPU, or on the first device of a PJRT plugin.
+    #[arg(long, default_value = "cpu", value_name = "cpu|xla:PLUGIN")]
+    device: Place,
     /// The folder for checkpoints, metrics and pictures. A run that finds a checkpoint there resumes.
     #[arg(long, default_value = "out/sigmoid_belief_net")]
     out: PathBuf,
@@ -190,7 +194,8 @@ fn load(folder: Option<&Path>) -> Result<(DynSource, DynSource), Box<dyn Error>>
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { quick, epochs, seed, threads, method, data, out } = Arguments::parse();
+    let Arguments { quick, epochs, seed, threads, method, data, device, out } = Arguments::parse();
+    let device = device.open()?;
     let (train, test) = load(data.as_deref())?;
     let default = if data.is_some() { 10 } else { 100 };
     let epochs = epochs.unwrap_or(if quick { 2 } else { default });
@@ -216,6 +221,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .batch(BATCH)
             .seed(seed)
             .threads(threads)
+            .device(device.clone())
             .validate(&test)
             .gradient_variance(GradientVariance::of(["encoder.lower", "encoder.upper"]).every(steps))
             .setting("method", &label)
@@ -234,12 +240,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         table.add_row(cells);
         let results = [("−ELBO", bound), ("−ln p(x)", -likelihood.mean)];
         add_results(out.join("summary.json"), results)?;
-        add_results(
-            out.with_file_name("summary.json"),
-            results.map(|(result, value)| (format!("{label}: {result}"), value)),
-        )?;
+        let named = results.map(|(result, value)| (format!("{label}: {result}"), value));
+        add_results(out.with_file_name("summary.json"), named)?;
     }
-    println!("{table}");
-    println!("pictures and metrics are in {}", out.display());
+    println!("{table}\npictures and metrics are in {}", out.display());
     Ok(())
 }

@@ -18,6 +18,7 @@ use stochgrad::prelude::*;
 use stochgrad::train::Trainer;
 use stochgrad::train::output::{ImageGrid, add_results};
 use stochgrad::train::source::Tensors;
+use stochgrad_examples::Place;
 
 /// Words of a side of the square, and of the vocabulary.
 const SIDE: usize = 5;
@@ -43,6 +44,9 @@ struct Arguments {
     /// The seed of the initial weights, the minibatches and the samples. The documents are always the same.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Where to train: on the CPU, or on the first device of a PJRT plugin.
+    #[arg(long, default_value = "cpu", value_name = "cpu|xla:PLUGIN")]
+    device: Place,
     /// The folder for checkpoints, metrics and pictures. A run that finds a checkpoint there resumes.
     #[arg(long, default_value = "out/topic_model")]
     out: PathBuf,
@@ -133,7 +137,7 @@ fn match_topics(learned: &Tensor<f32>) -> [(usize, f64); TOPICS] {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { quick, epochs, seed, out } = Arguments::parse();
+    let Arguments { quick, epochs, seed, device, out } = Arguments::parse();
     let (train, test) = draw_documents()?.split_at(DOCUMENTS.0)?;
     let counts = |data: &Tensors<f32>| data.get("counts").cloned().ok_or("there are no counts");
     let (seen, unseen) = (counts(&train)?, counts(&test)?);
@@ -149,6 +153,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .epochs(if quick { 10 } else { epochs })
         .batch(50)
         .seed(seed)
+        .device(device.open()?)
         .validate(&test)
         .out(&out)
         .fit(&mut parameters, &train, model)?;

@@ -13,6 +13,7 @@ use stochgrad::prelude::*;
 use stochgrad::train::evaluation::{ImportanceWeighted, LogLikelihood};
 use stochgrad::train::output::ImageGrid;
 use stochgrad::train::{Epoch, Source, Trainer};
+use stochgrad_examples::Place;
 
 const VARIABLES: usize = 20;
 const CATEGORIES: usize = 10;
@@ -34,6 +35,9 @@ struct Arguments {
     /// The number of threads; it does not affect the results.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Where to train: on the CPU, or on the first device of a PJRT plugin.
+    #[arg(long, default_value = "cpu", value_name = "cpu|xla:PLUGIN")]
+    device: Place,
     /// The folder for checkpoints, metrics and pictures. A run that finds a checkpoint there resumes.
     #[arg(long, default_value = "out/vae")]
     out: PathBuf,
@@ -98,7 +102,7 @@ impl Vae {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { quick, seed, threads, out } = Arguments::parse();
+    let Arguments { quick, seed, threads, device, out } = Arguments::parse();
     let (train, test) = Digits::embedded().split_at(1500)?;
     let (train, test) = (train.threshold("images", 0.5), test.threshold("images", 0.5));
 
@@ -109,6 +113,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .batch(50)
         .seed(seed)
         .threads(threads)
+        .device(device.open()?)
         .validate(&test)
         .out(&out)
         .fit(&mut parameters, &train, |record| vae.record(record))?;

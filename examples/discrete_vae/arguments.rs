@@ -10,7 +10,7 @@ use clap::builder::{ArgPredicate::IsPresent, RangedU64ValueParser};
 use clap::error::{ErrorKind, Result};
 use clap::{Parser, ValueEnum};
 
-use crate::method_name::{Kind, MethodName, SchemeName, name};
+use crate::method_name::{Kind, MethodName, Objective, SchemeName, name};
 
 const MODEL: &str = "Model";
 const METHOD: &str = "Gradient method";
@@ -23,6 +23,7 @@ Examples:
   discrete_vae --method gumbel-softmax --final-temperature 0.3    a relaxation, annealed from 1 to 0.3
   discrete_vae --data mnist --epochs 20 --out out/mnist      200 bits on the MNIST files in the folder mnist
   discrete_vae --data mnist --epochs 20 --out out/mnist --resume    continues that run
+  discrete_vae --objective wake-sleep --samples 16           reweighted wake-sleep
   discrete_vae --resume --compare leave-one-out,gumbel-rao   gradient variances after a finished run";
 
 /// A number with a lower bound.
@@ -72,8 +73,11 @@ pub(crate) struct Arguments {
     /// Gradient method of the latent variables
     #[arg(long, value_enum, default_value_t = MethodName::LeaveOneOut, help_heading = METHOD)]
     pub(crate) method: MethodName,
+    /// Objective of the training, with a gradient method of its own [default: the −ELBO, with --method]
+    #[arg(long, value_enum, conflicts_with_all = ["method", "scheme", "compare"], help_heading = METHOD)]
+    pub(crate) objective: Option<Objective>,
     /// Samples per image and training step, at least 1. leave-one-out, double-control-variate, rodeo, arms and carms
-    /// need at least 2, methods with antithetic pairs (disarm…, arm, ugc) an even number, sum-and-sample at least 3;
+    /// need at least 2, as every --objective, methods with antithetic pairs (disarm…, arm, ugc) an even number, sum-and-sample at least 3;
     /// unordered-set takes at most 10. Not allowed with enumerate [default: 4 for score-function, moving-average,
     /// importance-sampled, leave-one-out, arms, carms, unordered-set, without-replacement, sum-and-sample and auto; 2
     /// for double-control-variate, rodeo, disarm…, arm and ugc; 1 for the others]
@@ -147,6 +151,7 @@ pub(crate) enum Latent {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Choice {
     pub(crate) method: MethodName,
+    pub(crate) objective: Option<Objective>,
     pub(crate) samples: usize,
     pub(crate) scheme: Option<SchemeName>,
     /// The temperature of the relaxation at the first and at the last step, for methods that have one.
@@ -185,8 +190,11 @@ impl Arguments {
             let expected = format_args!("no value for {known} with --samples {samples}");
             refuse("--scheme", expected, name(scheme), "omit it, or try --method moving-average --samples 4")?;
         }
+        if let Some(objective) = self.objective.filter(|_| samples < 2) {
+            refuse("--samples", format_args!("at least 2 for {}", name(objective)), samples, "omit it")?;
+        }
         let (scheme, temperature, backward) = (self.scheme, self.temperatures(kind)?, self.backward_temperature);
-        Ok(Choice { method, samples, scheme, temperature, backward })
+        Ok(Choice { method, objective: self.objective, samples, scheme, temperature, backward })
     }
 
     /// The methods to compare, with the options that they would have by default at the end of a run.

@@ -15,6 +15,17 @@ pub(crate) enum Kind {
     Continuous,
 }
 
+/// An objective of the training other than the evidence lower bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Objective {
+    /// The importance-weighted bound of the samples, with the score function and VIMCO
+    ImportanceWeighted,
+    /// Reweighted wake-sleep: both wake phases
+    WakeSleep,
+    /// The thermodynamic objective with five intervals
+    Thermodynamic,
+}
+
 /// Declares the gradient methods: the kind and the default number of samples of each, and its description.
 macro_rules! methods {
     ($($method:ident: $kind:ident $samples:literal, $help:tt;)*) => {

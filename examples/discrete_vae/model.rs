@@ -11,7 +11,7 @@ use stochgrad::tape::{Tape, Var};
 use stochgrad::tensor::Tensor;
 
 use crate::arguments::{Choice, refuse, usage};
-use crate::method_name::{MethodName as M, SchemeName, name};
+use crate::method_name::{MethodName as M, Objective, SchemeName, name};
 
 /// The temperature of proposals of importance sampling: close to 1, since the weights of all variables are multiplied.
 const DISPERSION: f64 = 1.1;
@@ -122,6 +122,11 @@ where
         Some(backward) => plain.backward_temperature(backward),
         None => plain,
     };
+    match choice.objective {
+        None => {}
+        Some(Objective::ImportanceWeighted) => return Ok(Arc::new(score_function.baseline(Vimco::new()))),
+        Some(Objective::WakeSleep | Objective::Thermodynamic) => return Ok(Arc::new(score_function)),
+    }
     Ok(match choice.method {
         M::ScoreFunction => Arc::new(score_function),
         M::MovingAverage => Arc::new(score_function.baseline(moving)),
@@ -169,6 +174,7 @@ where
 #[derive(Clone, Debug)]
 pub(crate) struct Model<C> {
     code: C,
+    objective: Option<Objective>,
     width: usize,
     encoder: Mlp,
     decoder: Mlp,
@@ -176,11 +182,17 @@ pub(crate) struct Model<C> {
 
 impl<C: Code> Model<C> {
     /// A model with fresh parameters. `down` has the widths of the encoder, from pixels to code.
-    pub(crate) fn new(code: C, down: &[usize], seed: Seed, parameters: &mut Parameters<f32>) -> NnResult<Self> {
+    pub(crate) fn new(
+        (code, objective): (C, Option<Objective>),
+        down: &[usize],
+        seed: Seed,
+        parameters: &mut Parameters<f32>,
+    ) -> NnResult<Self> {
         let up: Vec<usize> = down.iter().rev().copied().collect();
         let activation = Activation::LeakyRelu(0.1);
         let encoder = Mlp::new(&mut *parameters, "encoder", down, activation, seed)?;
-        Ok(Self { code, width: up[0], encoder, decoder: Mlp::new(parameters, "decoder", &up, activation, seed)? })
+        let decoder = Mlp::new(parameters, "decoder", &up, activation, seed)?;
+        Ok(Self { code, objective, width: up[0], encoder, decoder })
     }
 
     /// A gradient method for a run of `steps` steps, tried on some images.
@@ -201,13 +213,17 @@ impl<C: Code> Model<C> {
     /// A method that draws independent samples.
     fn independent(&self, samples: usize) -> Option<MethodOf<C>> {
         let method = M::ScoreFunction;
-        self.code.method(&Choice { method, samples, scheme: None, temperature: None, backward: None }, 1).ok()
+        let choice = Choice { method, objective: None, samples, scheme: None, temperature: None, backward: None };
+        self.code.method(&choice, 1).ok()
     }
 
     /// Records the −ELBO of the minibatch `images` as the costs `reconstruction` and `kl`, and the output `pixels`
     /// (their probabilities). The codes are drawn by the gradient method in training, and otherwise from the
     /// distribution of the encoder: four for each image in an evaluation, one in a prediction.
     pub(crate) fn record(&self, record: &Record<'_, '_, f32>, method: &MethodOf<C>) -> GraphResult<()> {
+        if let Some(objective) = self.objective.filter(|_| record.is_training()) {
+            return self.record_bound(record, objective, method);
+        }
         let images = record.input("images")?;
         let independent = match record.mode() {
             Mode::Train => None,
@@ -220,6 +236,34 @@ impl<C: Code> Model<C> {
         record.cost("reconstruction", -pixels.log_prob(images))?;
         record.cost("kl", self.code.divergence(&distribution, record.tape()))?;
         record.output("pixels", pixels.probabilities())
+    }
+
+    /// Records an objective that weights several codes of each image by their importance, as the cost `bound`.
+    fn record_bound(
+        &self,
+        record: &Record<'_, '_, f32>,
+        objective: Objective,
+        method: &MethodOf<C>,
+    ) -> GraphResult<()> {
+        let (graph, images) = (record.graph(), record.input("images")?);
+        let distribution = self.code.distribution(self.encoder.forward(record, images)?);
+        let codes = match objective {
+            Objective::ImportanceWeighted => record.sample("z", &distribution, method)?,
+            Objective::WakeSleep | Objective::Thermodynamic => record.sample("z", &detached(&distribution)?, method)?,
+        };
+        let prior = self.code.distribution(record.constant(Tensor::zeros([self.width])));
+        let log_joint = self.decode(record, codes)?.log_prob(images) + prior.log_prob(codes);
+        let log_posterior = distribution.log_prob(codes);
+        let samples = graph.plate_named("z").expect("several samples");
+        match objective {
+            Objective::ImportanceWeighted => {
+                EvidenceBound::importance_weighted(samples).record(graph, "bound", log_joint, log_posterior)
+            }
+            Objective::WakeSleep => WakeSleep::new(samples).record(graph, "bound", log_joint, log_posterior),
+            Objective::Thermodynamic => {
+                ThermodynamicObjective::log_spaced(samples, 5, 0.02).record(graph, "bound", log_joint, log_posterior)
+            }
+        }
     }
 
     /// The distribution of the pixels, given samples of codes.

@@ -44,12 +44,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
 fn run_with<C: Code>(arguments: &Arguments, code: C, width: usize, latent: &str) -> Result<bool, Box<dyn Error>> {
     let &Arguments { epochs, batch, lr, seed, threads, ref out, ref data, ref hidden, .. } = arguments;
     let (choice, compared) = (arguments.choice()?, arguments.compared()?);
-    let Choice { method, samples, scheme, temperature, backward } = choice;
+    let Choice { method, objective, samples, scheme, temperature, backward } = choice;
     let images = Data::load(data.as_deref()).map_err(|error| usage(format_args!("--data: {error}")))?;
 
     let mut parameters = Parameters::new();
     let widths = [&[images.train.pixels_per_image()], &hidden[..], &[width]].concat();
-    let model = Model::new(code, &widths, Seed::new(seed), &mut parameters)
+    let model = Model::new((code, objective), &widths, Seed::new(seed), &mut parameters)
         .map_err(|error| usage(format_args!("--hidden, --latent-size, --categories: {error}")))?;
     let members = batch.min(images.train.len()).saturating_mul(samples);
     if widths.iter().any(|&width| members.saturating_mul(width) > 1 << 28) {
@@ -81,6 +81,7 @@ fn run_with<C: Code>(arguments: &Arguments, code: C, width: usize, latent: &str)
         .setting("--latent, --latent-size, --categories", latent)
         .setting("--hidden", format!("{hidden:?}"))
         .setting("--method", name(method))
+        .setting("--objective", objective.map_or("elbo".into(), name))
         .setting("--samples", samples)
         .setting("--scheme", format!("{scheme:?}"))
         .setting("--temperature, --final-temperature", format!("{temperature:?}"))
@@ -97,7 +98,8 @@ fn run_with<C: Code>(arguments: &Arguments, code: C, width: usize, latent: &str)
         return Ok(false);
     }
 
-    save_curves(out.join("curve.svg"), &format!("{latent}, {}", name(method)), totals.history())?;
+    let label = objective.map_or_else(|| name(method), name);
+    save_curves(out.join("curve.svg"), &format!("{latent}, {label}"), totals.history())?;
     let grid = ImageGrid::new(images.train.rows(), images.train.columns());
     let some = images.test.select(&Vec::from_iter(0..images.test.len().min(40)))?;
     let decoded = step.predict(&parameters, &some.inputs(), TEST_SEED)?;
@@ -121,13 +123,14 @@ fn run_with<C: Code>(arguments: &Arguments, code: C, width: usize, latent: &str)
     let last = totals.history().rows().last().cloned().unwrap_or_default();
     let summary = json!({
         "latent": latent,
-        "method": name(method),
+        "method": label,
         "samples": samples,
         "seed": seed,
         "epochs": report.epochs,
         "train_neg_elbo": total(&last.training),
         "test_neg_elbo": last.validation.as_deref().map(total),
-        "latent_gradient_variance": variance(&estimator, false)?,
+        // The gradient of the other objectives does not pass through the samples alone.
+        "latent_gradient_variance": objective.is_none().then(|| variance(&estimator, false)).transpose()?,
         "ms_per_step": 1e3 * totals.training_seconds() / report.steps as f64,
         "seconds": totals.seconds(),
     });

@@ -17,7 +17,7 @@ use std::path::Path;
 use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::arguments::Arguments;
-use crate::method_name::{MethodName, name};
+use crate::method_name::{MethodName, Objective, name};
 use crate::run::run;
 
 const SMALL: &str = "--latent-size 3 --batch 300 --hidden 16 --lr 0.01";
@@ -36,6 +36,21 @@ fn every_method_trains_both_codes() {
         finish(folder.path(), &format!("{flags} --latent bernoulli")).unwrap();
         if let Err(error) = finish(folder.path(), &format!("{flags} --categories 3")) {
             assert!(error.contains("expected a method that supports categorical variables"), "{flags}: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_objective_trains_both_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    for &objective in Objective::value_variants() {
+        let flags = format!("{SMALL} --epochs 3 --objective {}", name(objective));
+        for code in ["--latent bernoulli", "--categories 3"] {
+            finish(folder.path(), &format!("{flags} {code}")).unwrap();
+            let metrics = fs::read_to_string(folder.path().join("metrics.csv")).unwrap();
+            let bounds = metrics.lines().skip(1).map(|row| row.rsplit(',').next().unwrap().parse().unwrap());
+            let bounds = bounds.collect::<Vec<f64>>();
+            assert!(bounds.len() == 3 && bounds[2] < bounds[0], "{flags} {code}: {bounds:?}");
         }
     }
 }
@@ -70,6 +85,8 @@ fn unusable_values_are_refused_by_flag() {
         ("--method disarm --latent bernoulli --samples 3", "--samples"),
         ("--method sum-and-sample --latent-size 2 --samples 2", "--samples"),
         ("--compare disarm", "disarm"),
+        ("--objective wake-sleep --samples 1", "--samples"),
+        ("--objective thermodynamic --method rebar", "--objective"),
         ("--method score-function --latent bernoulli --latent-size 513 --scheme sobol", "--method score-function"),
         ("--method gumbel-softmax --final-temperature 2", "--final-temperature"),
         ("--method reinmax --backward-temperature 1", "--backward-temperature"),

@@ -14,18 +14,17 @@ use stochgrad_tape::{PlateKind, Plates, Smoothness, Tape, Var};
 
 /// Names of parameters, and for how many derivatives.
 fn by_order(parameters: &[(&'static str, Order)]) -> String {
-    let of = |wanted: Order| -> Vec<&str> {
-        parameters.iter().filter(|(_, order)| *order == wanted).map(|(name, _)| *name).collect()
+    let of = |wanted: Order| -> Option<String> {
+        let names: Vec<&str> = parameters.iter().filter(|(_, order)| *order == wanted).map(|(name, _)| *name).collect();
+        let order = if wanted == Order::Any { "any order".into() } else { format!("order {wanted}") };
+        match names.len() {
+            0 => None,
+            all if all == parameters.len() => Some(order),
+            _ => Some(format!("{order} by {}", names.join(", "))),
+        }
     };
-    let (every, first) = (of(Order::Any), of(Order::Finite(1)));
-    match (every.is_empty(), first.is_empty()) {
-        _ if every.len() == parameters.len() => "any order".into(),
-        _ if first.len() == parameters.len() => "order 1".into(),
-        (true, true) => String::new(),
-        (false, true) => format!("any order by {}", every.join(", ")),
-        (true, false) => format!("order 1 by {}", first.join(", ")),
-        (false, false) => format!("any order by {}; order 1 by {}", every.join(", "), first.join(", ")),
-    }
+    let orders = [Order::Any, Order::Finite(2), Order::Finite(1)];
+    orders.into_iter().filter_map(of).collect::<Vec<_>>().join("; ")
 }
 
 /// The order up to which a score is valid that depends on its parameter in this way.

@@ -29,7 +29,7 @@ use crate::common::sampling::Sampling;
 use crate::enumeration::constant_support::{constant_states, independent_elements, joint_states};
 use crate::enumeration::enumerate::enumerate;
 use crate::sampling_setters;
-use crate::score_function::baseline::{Baseline, LeaveOneOut};
+use crate::score_function::baseline::{Baseline, LeaveOneOut, independent_members};
 use crate::score_function::baseline_terms;
 use stochgrad_distributions::{Distribution, DistributionError, Family, SamplePath};
 use stochgrad_graph::{
@@ -94,7 +94,11 @@ impl Auto {
         /// Has no effect where the node is enumerated.
         samples,
         /// Has no effect where the node is enumerated.
-        on_plate
+        on_plate,
+        /// Has no effect where the node is enumerated.
+        scheme,
+        /// Has no effect where the node is enumerated.
+        groups
     }
 
     /// Enumerates nodes with at most this number of joint states.
@@ -124,8 +128,8 @@ impl Auto {
         match (self.choose(distribution), can.finite_support, can.reparameterized) {
             (Choice::Enumerated(_), Some(finite), _) => enumerate(context, finite, self.limit),
             (Choice::Reparameterized, _, Some(reparameterized)) => {
-                let plate = context.sample_plate(self.sampling.plate)?;
-                let value = reparameterized.rsample(&context.draw(plate)).map_err(|source| context.error(source))?;
+                let (plate, draw) = self.sampling.members(context)?;
+                let value = reparameterized.rsample(&draw).map_err(|source| context.error(source))?;
                 Ok(SampleSet::equal(value, plate))
             }
             _ if can.score.is_some() => self.sampling.draw(context, distribution),
@@ -157,9 +161,9 @@ fn is_open(path: &Path) -> bool {
     path.smoothness <= Smoothness::Kinked
 }
 
-/// Whether a plate has several independent members, as leave-one-out needs.
+/// Whether a plate has several independent members, or groups of them, as leave-one-out needs.
 fn has_others<F: Real>(tape: &Tape<F>, plate: Option<Plate>) -> bool {
-    plate.is_some_and(|plate| tape.plate_kind(plate).is_independent() && tape.whole_plate_size(plate) >= 2)
+    plate.is_some_and(|plate| independent_members(tape, plate) >= 2)
 }
 
 impl Method for Auto {
@@ -235,6 +239,7 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Auto {
     fn report(&self, distribution: &D::On<'_>, path: &Path) -> Option<String> {
         let score = |reason: String| {
             let others = match self.sampling.plate {
+                SamplePlate::New(_) if self.sampling.scheme.is_some() => self.sampling.groups >= 2,
                 SamplePlate::New(samples) => samples >= 2,
                 SamplePlate::Shared(plate) => distribution.tape().is_ok_and(|tape| has_others(tape, Some(plate))),
                 SamplePlate::Single => false,

@@ -10,7 +10,7 @@
 //! | learn parameters of the method | [`LearnedParameters`], [`SurrogateNetwork`], [`CostLearner`] |
 //! | remember means of past steps | [`RunningMeans`], [`RunningMoments`] |
 //! | accept a baseline | [`check_baseline`], [`baseline_terms`], [`parameters_by_member`] |
-//! | make a baseline of other members | [`independent_plates`], [`sum_of_others`], [`over_joint`], [`member_scores`], [`total_key`] |
+//! | make a baseline of other members | [`independent_members`], [`independent_plates`], [`sum_of_others`], [`over_joint`], [`member_scores`], [`total_key`] |
 //! | estimate the gradient of each member | [`MemberGradients`], [`second_moment`], [`sum_over_plates`] |
 //! | skip parameters that nothing trainable depends on | [`is_differentiable`], [`trained_parameters`] |
 //! | refuse paths without a derivative | [`path_order`], [`sample_path_order`], [`check_parameter_paths`] |
@@ -124,7 +124,9 @@ pub use crate::counterfactual::shared_replays::{Ledger, choose, replaced_element
 pub use crate::counterfactual::shifted_parameters::trained_parameters;
 pub use crate::enumeration::boundary::Boundary;
 pub use crate::sampling_setters;
-pub use crate::score_function::baseline::{independent_plates, member_scores, over_joint, sum_of_others, total_key};
+pub use crate::score_function::baseline::{
+    independent_members, independent_plates, member_scores, over_joint, sum_of_others, total_key,
+};
 pub use crate::score_function::{baseline_terms, check_baseline};
 pub use stochgrad_graph::{SamplePlate, check_parameter_paths, is_differentiable, path_order, sample_path_order};
 pub use stochgrad_tape::Plate;

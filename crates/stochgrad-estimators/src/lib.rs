@@ -9,11 +9,12 @@
 //! | [`ScoreFunction`] | a support that does not depend on the parameters | none | any |
 //! | [`Enumerate`] | a finite support | none | any |
 //! | [`Pathwise`] | reparameterised samples, a continuous cost | none | any, 1 through kinks |
-//! | [`ImplicitPathwise`] | a continuous distribution with a distribution function, a continuous cost | none | 1 |
+//! | [`ImplicitPathwise`], [`Pairwise`] | a continuous distribution with a distribution function, a continuous cost | none | 1 |
 //! | [`GeneralizedReparameterization`] | gamma variates, or other noise with a log-density; a continuous cost | none | 1 |
 //! | [`MeasureValued`] | a weak derivative | none | 1 |
 //! | [`StochasticDerivatives`] | jump rates of a discrete sample | none | 1 |
 //! | [`UnorderedSet`], [`SumAndSample`], [`WithoutReplacement`] | a finite support | none | any |
+//! | [`SumAndSampleAround`] | a finite support, and a method for the states that are left | that of the method | that of the method |
 //! | [`ImportanceSampling`] | a support that does not depend on the parameters, and a distribution to draw from | none | any |
 //! | [`Reservoir`], [`ReplayBudget`] | those of the method inside | none | 1 |
 //! | [`LocalExpectation`] | a finite support | none | 1 |
@@ -25,7 +26,7 @@
 //! | [`CategoricalDisArm`], [`Carms`], [`Arsm`], [`Ars`] | independent categories | none | 1 |
 //! | [`DoubleControlVariate`] | a known mean | none | 1 |
 //! | [`Rodeo`] | independent bits | none | 1 |
-//! | [`Rebar`], [`Relax`] | a continuous relaxation | none | 1 |
+//! | [`Rebar`], [`Relax`] | a continuous relaxation | none | any, 1 through kinks |
 //! | [`Lax`] | reparameterised samples, a support that does not depend on the parameters | none | any; that of [`Pathwise`] with the cost as control variate |
 //! | [`StraightThrough`], [`ReinMax`], [`Mve`] | a continuous relaxation, a differentiable cost | the gradient; none for costs of degree 1, 2, 2 | 1 |
 //! | [`Fini`] | counts with a quadratic variance, a differentiable cost | the gradient; none for costs up to a chosen degree | 1 |
@@ -50,7 +51,18 @@
 //! mean.
 //!
 //! An *objective* records a cost whose gradient can be estimated in several ways: [`EvidenceBound`] records the ELBO
-//! and the importance-weighted bounds.
+//! and the importance-weighted bounds, [`WakeSleep`] both phases of reweighted wake–sleep, and [`ThermodynamicObjective`]
+//! the bounds by thermodynamic integration.
+//!
+//! Functions of expectations, $g(\mathbb E X)$:
+//!
+//! | function | estimator | bias |
+//! |---|---|---|
+//! | products and polynomials | [`product_of_means`], [`polynomial_of_mean`] | none |
+//! | power series, such as exp and ln | [`MeanSeries`] | none, or that of a polynomial |
+//! | any | [`plug_in`] | of the order $1/K$ |
+//! | any | [`Telescope`] over [`antithetic_difference`] | none |
+//! | any, over given levels | [`Allocation`], [`MultilevelMonteCarlo`] | that of the last level |
 //!
 //! Your own methods and baselines implement the same traits; [`extension`] has their building blocks. The surrogate and
 //! replays are the task of `stochgrad-graph`.
@@ -61,6 +73,7 @@ mod common;
 mod control_variate;
 mod counterfactual;
 mod enumeration;
+mod expectations;
 pub mod extension;
 mod objectives;
 mod pathwise;
@@ -98,12 +111,24 @@ pub use counterfactual::stochastic_derivatives::StochasticDerivatives;
 pub use enumeration::enumerate::Enumerate;
 pub use enumeration::local_expectation::LocalExpectation;
 pub use enumeration::sum_and_sample::SumAndSample;
+pub use enumeration::sum_and_sample::around::SumAndSampleAround;
 pub use enumeration::unordered_set::UnorderedSet;
 pub use enumeration::without_replacement::WithoutReplacement;
-pub use objectives::{EvidenceBound, Prior};
+pub use expectations::allocation::Allocation;
+pub use expectations::antithetic_difference::antithetic_difference;
+pub use expectations::level_statistics::LevelStatistics;
+pub use expectations::levels::Levels;
+pub use expectations::mean_series::MeanSeries;
+pub use expectations::multilevel::{MultilevelMonteCarlo, MultilevelReport};
+pub use expectations::plug_in::plug_in;
+pub use expectations::polynomial::polynomial_of_mean;
+pub use expectations::products::product_of_means;
+pub use expectations::telescope::{Telescope, TelescopeMoments};
+pub use objectives::{EvidenceBound, Prior, ThermodynamicObjective, WakeSleep};
 pub use pathwise::Pathwise;
 pub use pathwise::generalized::GeneralizedReparameterization;
 pub use pathwise::implicit::ImplicitPathwise;
+pub use pathwise::pairwise::Pairwise;
 pub use relaxation::fini::Fini;
 pub use relaxation::gapped_straight_through::GappedStraightThrough;
 pub use relaxation::gumbel_rao::GumbelRao;

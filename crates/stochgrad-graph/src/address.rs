@@ -3,6 +3,7 @@
 use rand::Rng;
 use std::fmt;
 use stochgrad_distributions::NoiseKey;
+use stochgrad_tensor::random::{Key, address_hash};
 
 /// The name of a stochastic node, with an index where several nodes share it: `"z"`, `("x", t)`.
 ///
@@ -11,16 +12,29 @@ use stochgrad_distributions::NoiseKey;
 pub struct Address {
     name: String,
     index: Option<u64>,
+    /// Whether the noise is another one than that of the name and the index.
+    redrawn: bool,
 }
 
 impl Address {
     pub(crate) fn key(&self) -> NoiseKey {
-        NoiseKey::new(&self.name, self.index)
+        let key = NoiseKey::new(&self.name, self.index);
+        if self.redrawn { key.purpose("redrawn") } else { key }
+    }
+
+    /// Whether this is an address, or the name of an address with an index.
+    pub(crate) fn covers(&self, other: &Address) -> bool {
+        self.name == other.name && (self.index.is_none() || self.index == other.index)
+    }
+
+    /// The same address, with other noise.
+    pub(crate) fn with_redrawn_noise(self) -> Address {
+        Address { redrawn: true, ..self }
     }
 
     /// The address of a node in a step of a loop. An index of its own becomes a part of the name.
     pub(crate) fn at_step(&self, step: usize) -> Address {
-        Address { name: self.to_string(), index: Some(step as u64) }
+        Address { name: self.to_string(), index: Some(step as u64), redrawn: self.redrawn }
     }
 }
 
@@ -35,19 +49,19 @@ impl fmt::Display for Address {
 
 impl From<&str> for Address {
     fn from(name: &str) -> Self {
-        Address { name: name.into(), index: None }
+        Address { name: name.into(), index: None, redrawn: false }
     }
 }
 
 impl From<String> for Address {
     fn from(name: String) -> Self {
-        Address { name, index: None }
+        Address { name, index: None, redrawn: false }
     }
 }
 
 impl From<(&str, usize)> for Address {
     fn from((name, index): (&str, usize)) -> Self {
-        Address { name: name.into(), index: Some(index as u64) }
+        Address { name: name.into(), index: Some(index as u64), redrawn: false }
     }
 }
 
@@ -82,6 +96,25 @@ impl Seed {
     /// ```
     pub fn from_rng<R: Rng + ?Sized>(rng: &mut R) -> Self {
         Seed::new(rng.next_u64())
+    }
+
+    /// The seed for a purpose: different for each index, and different from that of the step. The step stays the same,
+    /// since the schedules of a model are functions of it.
+    ///
+    /// ```
+    /// use stochgrad_graph::Seed;
+    ///
+    /// let seed = Seed::new(7).step(3);
+    /// let derived = seed.derived("evaluation", 0);
+    /// assert_eq!(derived.step, 3);
+    /// for other in [seed, seed.derived("evaluation", 1), seed.derived("x", 0), Seed::new(8).derived("evaluation", 0)] {
+    ///     assert_ne!(derived.seed, other.seed);
+    /// }
+    /// ```
+    pub fn derived(self, purpose: &str, index: u64) -> Self {
+        let mut words = [0; 2];
+        Key::new(self.seed, index, address_hash(purpose, &[])).bits(0, &mut words);
+        Seed { seed: u64::from(words[0]) | u64::from(words[1]) << 32, step: self.step }
     }
 
     /// The same seed at another step.

@@ -183,6 +183,16 @@ pub enum GraphError {
         /// Where the node was sampled.
         at: &'static Location<'static>,
     },
+    /// A method that cannot take the place of the one of a node.
+    #[error("replacement of the method of node \"{node}\": {problem} ({at})")]
+    Replacement {
+        /// The stochastic node.
+        node: String,
+        /// What was expected, what was passed, and what to try.
+        problem: String,
+        /// Where the node was sampled.
+        at: &'static Location<'static>,
+    },
     /// An environment that cannot be stepped.
     #[error("environment \"{name}\": {problem} ({at})")]
     Environment {

@@ -13,6 +13,10 @@ pub enum Bias {
     Unbiased,
     /// The gradient through a node is biased, which affects only the parameters upstream of the node.
     Gradient,
+    /// The recorded cost has another expectation than the quantity that it stands for: it is a function of an average in
+    /// place of the expectation, or a series that is cut off. The gradient is that of the expectation of the recorded
+    /// cost.
+    Cost,
     /// Another distribution was sampled (the node passes on a relaxed value, for example), which biases every cost
     /// downstream and the gradient with respect to every parameter of those costs.
     Distribution,
@@ -23,6 +27,7 @@ impl fmt::Display for Bias {
         f.write_str(match self {
             Bias::Unbiased => "unbiased",
             Bias::Gradient => "biased gradient",
+            Bias::Cost => "biased cost",
             Bias::Distribution => "biased (another distribution was sampled)",
         })
     }
@@ -82,20 +87,24 @@ pub struct Path {
     /// The largest degree of a cost as a polynomial in the value, counting all elements and members together. It is
     /// computed for biased methods only, and unbounded for all others.
     pub degree: Degree,
+    /// The highest order of derivative that the samples of the nodes on the way have with respect to their parameters:
+    /// limited by implicit paths.
+    pub samples: Order,
 }
 
 impl Path {
     /// A path of smooth operations and unknown degree.
     pub fn smooth() -> Self {
-        Path { smoothness: Smoothness::Smooth, through: None, degree: Degree::UNBOUNDED }
+        Path { smoothness: Smoothness::Smooth, through: None, degree: Degree::UNBOUNDED, samples: Order::Any }
     }
 
-    /// The order up to which a sample-path derivative along the path is valid: 0 through a jump, 1 through a kink. See
-    /// [`path_order`](crate::path_order) for an error that explains a jump.
+    /// The order up to which a sample-path derivative along the path is valid: 0 through a jump, 1 through a kink, and
+    /// through other nodes at most the order of their samples. See [`path_order`](crate::path_order) for an error that
+    /// explains a jump.
     pub fn order(&self) -> Order {
         match self.smoothness {
-            Smoothness::Constant | Smoothness::Smooth => Order::Any,
-            Smoothness::Kinked => Order::Finite(1),
+            Smoothness::Constant | Smoothness::Smooth => self.samples,
+            Smoothness::Kinked => Order::Finite(1).min(self.samples),
             Smoothness::Jump => Order::Finite(0),
         }
     }

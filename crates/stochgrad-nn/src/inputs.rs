@@ -106,6 +106,11 @@ impl<F: Real> Inputs<F> {
         self.entries.iter_mut().find(|input| *input.name == *name).map(|input| &mut input.tensor)
     }
 
+    /// Names and values, in the order in which they were added.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Tensor<F>)> {
+        self.entries.iter().map(|input| (&*input.name, &input.tensor))
+    }
+
     /// The names, in the order in which they were added.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.entries.iter().map(|input| &*input.name)

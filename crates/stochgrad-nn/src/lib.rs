@@ -10,6 +10,7 @@
 //!   steps.
 //! - [`TrainingState`]: saves a training run in one file and resumes it bit for bit. [`Checkpoint`] is the file: named
 //!   tensors in the safetensors format. [`write_atomically`] replaces any file as a whole, as checkpoints do.
+//! - [`TrainingDevice`]: where the steps of a training run, if not in the engine of this library.
 //! - [`data`]: an embedded set of handwritten digits, MNIST files, resumable minibatches, and binarised pixels.
 //!
 //! This crate contains no gradient methods and no distributions. The documentation of [`Step`] has a complete example.
@@ -30,6 +31,7 @@ mod record;
 mod step;
 #[cfg(test)]
 mod testing;
+mod training_device;
 mod training_state;
 
 pub use checkpoint::{Checkpoint, CheckpointTensor, remove_unfinished, write_atomically};
@@ -39,8 +41,8 @@ pub use initialization::Initialization;
 pub use inputs::Inputs;
 pub use layers::{
     Activation, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvKernel, ConvTranspose1d, ConvTranspose2d, Dropout,
-    Embedding, Flatten, GroupNorm, Gru, GruCell, Layer, LayerNorm, Linear, Lstm, LstmCell, MaxPool1d, MaxPool2d, Mlp,
-    MultiHeadAttention, Residual, Sequential,
+    Embedding, Flatten, GroupNorm, Gru, GruCell, KeptUnits, Layer, LayerNorm, Linear, Lstm, LstmCell, MaxPool1d,
+    MaxPool2d, Mlp, MultiHeadAttention, Residual, Sequential,
 };
 pub use mode::Mode;
 pub use optimizers::{
@@ -51,4 +53,5 @@ pub use record::Record;
 pub use step::{Costs, Outputs, Step};
 pub use stochgrad_tensor::convolution::Convolution;
 pub use stochgrad_tensor::pooling::Pooling;
+pub use training_device::{StepsMade, TrainingDevice, TrainingPrograms};
 pub use training_state::TrainingState;

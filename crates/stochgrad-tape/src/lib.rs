@@ -73,7 +73,7 @@ pub use id::{HostRead, Id};
 pub use noise::NoiseLayout;
 pub use noise_source::{NoiseScheme, NoiseSeed};
 pub use op::special::{self, Special};
-pub use op::{Axes, Degree, DetachReason, ImageSize, Op, PlateReduction, ShardReduction, Smoothness};
+pub use op::{Axes, Degree, DetachReason, Estimated, ImageSize, Op, PlateReduction, ShardReduction, Smoothness};
 pub use operators::Number;
 pub use origin::{Origin, not_finite_in_words};
 pub use plate::{Plate, PlateKind, Plates, Weights};

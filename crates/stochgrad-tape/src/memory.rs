@@ -214,7 +214,7 @@ impl<F: Real> Inner<F> {
                     usize::MAX
                 }
             }
-            Op::Detach(_) | Op::Sample(_) | Op::AllReduce(_) => 0,
+            Op::Detach(_) | Op::Estimated(_) | Op::Sample(_) | Op::AllReduce(_) => 0,
             // An axis of size 0 may be removed before others, which are then repeated for a moment.
             Op::Reduce(..) | Op::SumOut(..) if first.value.is_empty() => len,
             Op::Reduce(_, axes) => axes.iter().fold(len, |len, &axis| len / event(first, axis).max(1)),

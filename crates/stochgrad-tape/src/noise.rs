@@ -30,7 +30,7 @@ struct NoiseAxis {
 /// only a shard is drawn. Noise is shared along plates of enumerated states and of alternatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoiseLayout {
-    axes: SmallVec<[NoiseAxis; 4]>,
+    axes: SmallVec<[NoiseAxis; 6]>,
     event: usize,
 }
 
@@ -58,8 +58,8 @@ impl NoiseLayout {
     }
 
     pub(crate) fn of(plates: impl Iterator<Item = Extent>, event: usize) -> Self {
-        let mut kinds: SmallVec<[(PlateKind, usize); 4]> = SmallVec::new();
-        let mut axes: SmallVec<[NoiseAxis; 4]> = SmallVec::new();
+        let mut kinds: SmallVec<[(PlateKind, usize); 6]> = SmallVec::new();
+        let mut axes: SmallVec<[NoiseAxis; 6]> = SmallVec::new();
         for Extent { size, whole, kind, offset } in plates {
             kinds.push((kind, whole));
             axes.push(NoiseAxis { size, stride: 0, offset: if kind.has_own_noise() { offset } else { 0 } });
@@ -152,7 +152,7 @@ pub(crate) fn filled_by_scheme<F: Real>(
     (plates, at): (impl Iterator<Item = Extent>, usize),
     event: &Shape,
 ) -> Tensor<F> {
-    let plates: SmallVec<[Extent; 4]> = plates.collect();
+    let plates: SmallVec<[Extent; 6]> = plates.collect();
     let members = plates[at].size;
     let drawn = |key: &Key, fill: Fill, count: usize| {
         let resized = plates

@@ -172,7 +172,9 @@ impl<F: Real> Inner<F> {
             Op::Map(_) | Op::Zip(_) | Op::Special(_) | Op::MagicBox | Op::Expand(..) => {
                 (0..node.inputs.len()).map(element).collect()
             }
-            Op::Sample(_) | Op::StraightThrough | Op::Detach(_) | Op::AllReduce(_) => vec![element(0)],
+            Op::Sample(_) | Op::StraightThrough | Op::Estimated(_) | Op::Detach(_) | Op::AllReduce(_) => {
+                vec![element(0)]
+            }
             Op::Reshape(_) => vec![(node.inputs[0], at)],
             Op::Reduce(..) | Op::SumOut(..) | Op::PlateReduce(..) => {
                 let x = operand(0);

@@ -13,7 +13,7 @@ pub struct Plate {
 }
 
 /// The plate axes of a value, in the order in which the plates were created.
-pub type Plates = SmallVec<[Plate; 4]>;
+pub type Plates = SmallVec<[Plate; 6]>;
 
 /// The kind of the members of a plate. It decides how they share noise, and whether they are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +22,8 @@ pub enum PlateKind {
     Data,
     /// Independent draws of a node. Noise is independent.
     Samples,
+    /// Groups of draws of a node, each drawn by a sampling scheme. The groups are independent, as is their noise.
+    SampleGroups,
     /// Draws of a node that a sampling scheme makes jointly, each with the distribution of the node. Noise downstream
     /// is independent, so that an average over the members averages it too.
     SchemeSamples,
@@ -37,12 +39,12 @@ pub enum PlateKind {
 impl PlateKind {
     /// Whether every member of the plate has its own noise.
     pub fn has_own_noise(self) -> bool {
-        matches!(self, PlateKind::Data | PlateKind::Samples | PlateKind::SchemeSamples)
+        matches!(self, PlateKind::Data | PlateKind::Samples | PlateKind::SampleGroups | PlateKind::SchemeSamples)
     }
 
     /// Whether the members are independent. Only then may a cost combine several of them.
     pub fn is_independent(self) -> bool {
-        matches!(self, PlateKind::Data | PlateKind::Samples)
+        matches!(self, PlateKind::Data | PlateKind::Samples | PlateKind::SampleGroups)
     }
 }
 
@@ -70,6 +72,8 @@ pub(crate) struct PlateEntry {
     /// The plates that this one was created in, and all plates that those were created in.
     pub(crate) inside: Plates,
     pub(crate) weights: Weights,
+    /// The plate whose members are the last ones of this plate, too.
+    pub(crate) part: Option<Plate>,
     /// The position of the first member among all members. It is not 0 for a later shard of a batch.
     pub(crate) offset: u64,
     /// The number of all members, if the plate is a shard: if other tapes hold the other members.

@@ -116,7 +116,7 @@ impl Primitive<f64> for Broken {
 fn unusable_operands_are_errors() {
     type Record = for<'t> fn(&'t Tape<f64>, Var<'t, f64>) -> Var<'t, f64>;
     // x has event shape [2, 3].
-    let wrong: [(&str, Record); 71] = [
+    let wrong: [(&str, Record); 80] = [
         ("sum_axis", |_, x| x.sum_axis(2)),
         ("sum_axis from the right", |_, x| x.sum_axis(-3)),
         ("mean_axis", |_, x| x.mean_axis(9)),
@@ -180,6 +180,15 @@ fn unusable_operands_are_errors() {
         ("add", |_, x| x + x.transpose()),
         ("select", |_, x| x.select(x, x.transpose())),
         ("straight_through", |_, x| x.straight_through(x.sum())),
+        ("with_estimated_derivative", |_, x| x.with_estimated_derivative(x.sum())),
+        ("matmul_keeping_rows", |tape, x| x.matmul_keeping_rows(x, tape.constant([0.0]))),
+        ("rows without positions", |tape, x| x.matmul_keeping_rows(x.transpose(), tape.constant(0.0))),
+        ("too many rows", |_, x| x.matmul_keeping_rows(x.transpose(), x.reshape([6]))),
+        ("rows that do not exist", |tape, x| x.matmul_keeping_rows(x.transpose(), tape.constant([3.0, 0.0]))),
+        ("units of a number", |tape, x| x.sum().map_keeping_units(tape.constant([0.0]), |x| x)),
+        ("too many units", |_, x| x.map_keeping_units(x.reshape([6]), |x| x)),
+        ("units that do not exist", |tape, x| x.map_keeping_units(tape.constant([3.0]), |x| x)),
+        ("a function that changes the shape", |tape, x| x.map_keeping_units(tape.constant([0.0]), |x| x.sum())),
         ("broadcast_to", |_, x| x.broadcast_to([3])),
         ("concat", |_, x| Var::concat(&[x, x.transpose()], 0).unwrap()),
         ("concat axis", |_, x| Var::concat(&[x, x], 2).unwrap()),

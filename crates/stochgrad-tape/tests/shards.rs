@@ -1,5 +1,6 @@
 //! Programs on the shards of a plate give what a single program on the whole plate gives, on any number of ranks.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use stochgrad_tape::{
@@ -402,6 +403,91 @@ fn an_error_of_one_rank_is_an_error_of_all_and_the_next_run_succeeds() {
         let message = errors[0].as_ref().unwrap();
         assert!(message.contains("below 3, got 7") && message.contains("rank 1 failed") == (rank == 0), "{message}");
         assert_eq!((errors[1].as_ref(), last), (None, vec![0.0, 0.5, 0.5]));
+    }
+}
+
+/// A rank that counts its messages.
+struct Counting {
+    rank: Box<dyn Communicator>,
+    messages: Rc<Cell<usize>>,
+}
+
+impl Communicator for Counting {
+    fn rank(&self) -> usize {
+        self.rank.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.rank.size()
+    }
+
+    fn all_gather(&self, part: &[u8], all: &mut [u8]) -> Result<(), CommunicationError> {
+        self.messages.set(self.messages.get() + 1);
+        self.rank.all_gather(part, all)
+    }
+}
+
+/// The loss and the gradients of a small network, whose layers have a normalisation over the batch in between if asked.
+fn network(shards: &Shards<f64>, normalizes: bool) -> Vec<Program<f64>> {
+    const WHOLE: usize = 13;
+    const SIZES: [[usize; 2]; 3] = [[5, 3], [3, 4], [4, 2]];
+    let record = |shard: usize| {
+        let range = shards.members(shard, WHOLE);
+        let tape = Tape::<f64>::new();
+        let plate = tape.plate("batch", range.len(), PlateKind::Data, &[]);
+        tape.shard_plate(plate, range.start, WHOLE).unwrap();
+        let x = tape.constant_on(&[plate], members(&numbers(&[WHOLE, 5], 3), range));
+        let weights: Vec<_> = SIZES.iter().map(|shape| tape.parameter(numbers(shape, 5))).collect();
+        let biases: Vec<_> = SIZES.iter().map(|&[_, size]| tape.parameter(numbers(&[size], 6))).collect();
+        let mut hidden = x;
+        for ((weight, bias), [inputs, size]) in weights.iter().zip(&biases).zip(SIZES) {
+            hidden = (hidden.reshape([1, inputs]).matmul(*weight).reshape([size]) + *bias).tanh();
+            if normalizes {
+                hidden = hidden - hidden.mean_over(plate);
+            }
+        }
+        let loss = hidden.square().sum().mean_over(plate);
+        let parameters: Vec<_> = weights.iter().chain(&biases).copied().collect();
+        let mut outputs = vec![loss];
+        outputs.extend(tape.gradients(loss, &parameters).unwrap());
+        let mut program = tape.compile(&parameters, &outputs).unwrap();
+        for (number, parameter) in parameters.iter().enumerate() {
+            program.set(number, &parameter.peek().unwrap()).unwrap();
+        }
+        program
+    };
+    shards.own().map(record).collect()
+}
+
+#[test]
+fn reductions_that_do_not_depend_on_each_other_are_one_message() {
+    for (normalizes, messages) in [(false, 3), (true, 15)] {
+        let mut alone = Shards::new(4, Rc::new(SingleRank)).unwrap();
+        let mut programs = network(&alone, normalizes);
+        alone.run(&mut programs, |program| program, SEED).unwrap();
+        let values = |programs: &[Program<f64>]| -> Vec<Vec<f64>> {
+            (0..7).map(|output| programs[0].output(output).unwrap().to_vec()).collect()
+        };
+        let expected = values(&programs);
+        let threads: Vec<_> = ThreadRank::group(2)
+            .into_iter()
+            .map(|rank| {
+                std::thread::spawn(move || {
+                    let count = Rc::new(Cell::new(0));
+                    let rank = Counting { rank: Box::new(rank), messages: count.clone() };
+                    let mut shards = Shards::new(4, Rc::new(rank)).unwrap();
+                    let mut programs = network(&shards, normalizes);
+                    shards.run(&mut programs, |program| program, SEED).unwrap();
+                    let found: Vec<Vec<f64>> =
+                        (0..7).map(|output| programs[1].output(output).unwrap().to_vec()).collect();
+                    (found, count.get())
+                })
+            })
+            .collect();
+        for thread in threads {
+            // Two for each exchange, and one at the end.
+            assert_eq!(thread.join().unwrap(), (expected.clone(), messages));
+        }
     }
 }
 

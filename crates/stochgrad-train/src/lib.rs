@@ -6,7 +6,6 @@
 //! - [`output`]: progress, files of metrics, learning curves and pictures.
 //! - [`Observer`]: what a run reports its [`Metrics`] to.
 
-mod derived_seed;
 mod error;
 pub mod evaluation;
 mod metrics;

@@ -114,7 +114,7 @@ fn gradients_agree<F: DeviceReal>(device: &Device, tolerance: f64) -> Result<(),
 #[test]
 fn gradients_and_state_are_those_of_the_cpu() -> Result<(), Box<dyn std::error::Error>> {
     let Some(device) = device("gradients_and_state_are_those_of_the_cpu")? else { return Ok(()) };
-    gradients_agree::<f32>(&device, 2e-6)?;
+    gradients_agree::<f32>(&device, 1e-6)?;
     gradients_agree::<f64>(&device, 1e-12)
 }
 
@@ -177,14 +177,14 @@ fn training_is_that_of_the_cpu() -> Result<(), Box<dyn std::error::Error>> {
     for ((name, value), (_, expected)) in
         parameters.iter().chain(parameters.buffers()).zip(expected.iter().chain(expected.buffers()))
     {
-        assert_close(value, expected, 1e-11, name);
+        assert_close(value, expected, 1e-12, name);
         assert_eq!(&training.get(name)?, value);
     }
     let reference = adam.state();
     assert_eq!((&state.kind, state.steps, &state.counters), (&reference.kind, 9, &reference.counters));
     for (slot, values) in &reference.slots {
         for (name, value) in values {
-            assert_close(&state.slots[slot][name], value, 1e-11, slot);
+            assert_close(&state.slots[slot][name], value, 1e-12, slot);
         }
     }
 

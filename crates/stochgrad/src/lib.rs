@@ -31,6 +31,7 @@
 //! | [`distributions`] | distributions and their capabilities |
 //! | [`nn`] | parameters, layers, optimisers, data sets and checkpoints |
 //! | `train` | training loops, data sources and evaluation; with the feature `train`, which is on by default |
+//! | `lab` | comparison and selection of gradient methods; with the feature `lab`, which is on by default |
 //! | [`triples`] | forward-mode derivatives of scalar programs whose control flow depends on samples |
 //! | [`check`] | the exact oracle, the statistical test and the gradient check |
 //! | [`tape`] | variables, plates, derivatives and compiled programs |
@@ -64,6 +65,13 @@ pub mod estimators {
 pub mod graph {
     #[doc(inline)]
     pub use stochgrad_graph::*;
+}
+
+/// Which method is best for a model, and which node causes the variance; see [`stochgrad_lab`].
+#[cfg(feature = "lab")]
+pub mod lab {
+    #[doc(inline)]
+    pub use stochgrad_lab::*;
 }
 
 /// Parameters, layers, step functions, optimisers, data sets and checkpoints; see [`stochgrad_nn`].
@@ -118,6 +126,12 @@ mod book {
     mod devices {}
     #[doc = include_str!("../../../docs/evidence.md")]
     mod evidence {}
+    #[doc = include_str!("../../../docs/expectations.md")]
+    mod expectations {}
+    #[doc = include_str!("../../../docs/randomized_backward.md")]
+    mod randomized_backward {}
+    #[doc = include_str!("../../../docs/lab.md")]
+    mod lab {}
     #[doc = include_str!("../../../docs/triples.md")]
     mod triples {}
     #[doc = include_str!("../../../docs/mathematics.md")]
@@ -152,6 +166,10 @@ mod book {
         mod enumerate {}
         #[doc = include_str!("../../../docs/methods/evidence_bounds.md")]
         mod evidence_bounds {}
+        #[doc = include_str!("../../../docs/methods/thermodynamic_objective.md")]
+        mod thermodynamic_objective {}
+        #[doc = include_str!("../../../docs/methods/wake_sleep.md")]
+        mod wake_sleep {}
         #[doc = include_str!("../../../docs/methods/evolution_strategy.md")]
         mod evolution_strategy {}
         #[doc = include_str!("../../../docs/methods/fini.md")]

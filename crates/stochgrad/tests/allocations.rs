@@ -17,7 +17,7 @@ use stochgrad::estimators::{
 use stochgrad::graph::{DynMethod, GraphResult};
 use stochgrad::nn::{
     Activation, Adam, AdamW, Average, AvgPool2d, BatchNorm, Clip, Conv2d, ConvKernel, ConvTranspose2d, Convolution,
-    Dropout, Embedding, Flatten, GroupNorm, Gru, Initialization, Layer, LayerNorm, Linear, Lstm, MaxPool2d,
+    Dropout, Embedding, Flatten, GroupNorm, Gru, Initialization, Layer, LayerNorm, Linear, Lstm, MaxPool2d, Mlp,
     MultiHeadAttention, NnResult, Parameters, Residual, RmsProp, Schedule, Sequential, Sgd,
 };
 use stochgrad::prelude::*;
@@ -172,7 +172,7 @@ fn steady_layer(what: &str, x: &Tensor<f32>, mut parameters: Parameters<f32>, la
 fn layers_allocate_nothing() {
     type Make = fn(&mut Parameters<f32>) -> NnResult<Box<dyn Layer<f32>>>;
     let seed = Seed::new(7);
-    let layers: [(&str, &[usize], Make); 9] = [
+    let layers: [(&str, &[usize], Make); 10] = [
         ("embedding", &[4, 3], |p| Ok(Box::new(Embedding::new(p, "f", 9, 8, Seed::new(7))?))),
         ("convolutions", &[4, 8, 8, 2], |p| {
             let halving = ConvKernel::new([4, 4]).convolution(Convolution::new().stride([2, 2]).padding([1, 1]));
@@ -189,6 +189,10 @@ fn layers_allocate_nothing() {
         ("group normalisation", &[4, 3, 8], |p| Ok(Box::new(GroupNorm::new(p, "f", 2, 8)?))),
         ("batch normalisation", &[4, 3, 8], |p| Ok(Box::new(BatchNorm::new(p, "f", 8)?))),
         ("dropout", &[4, 3, 8], |p| Ok(Box::new(Dropout::new(p, "f", 0.5)?))),
+        ("kept rows and units", &[8, 8], |p| {
+            let mlp = Mlp::new(p, "f", &[8, 6, 8], Activation::Relu, Seed::new(7))?;
+            Ok(Box::new(mlp.keep_rows(0.5)?.keep_units(0.5)?))
+        }),
         ("gated recurrent units", &[4, 5, 8], |p| Ok(Box::new(Gru::new(p, "f", 8, 6, 2, Seed::new(7))?))),
         ("long short-term memory", &[4, 5, 8], |p| Ok(Box::new(Lstm::new(p, "f", 8, 6, 1, Seed::new(7))?))),
         ("attention", &[4, 5, 8], |p| Ok(Box::new(MultiHeadAttention::new(p, "f", 8, 2, Seed::new(7))?.causal()))),

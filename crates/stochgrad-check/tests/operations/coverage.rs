@@ -110,6 +110,8 @@ fn every_operation_is_covered() {
     // Its value is known only when the programs of all shards run. The test `shards` of the crate `stochgrad-tape`
     // compares its derivatives with those of the whole plate.
     all.remove("Op::AllReduce");
+    // It has no second derivative. The test `randomized_backward` compares the first ones with exact moments.
+    all.remove("Op::Estimated");
     let missing: Vec<&String> = all.difference(&seen).collect();
     assert!(missing.is_empty(), "operations that no case records: {missing:?}");
 }

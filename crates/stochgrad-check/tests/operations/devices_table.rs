@@ -27,7 +27,8 @@ const ENUMS: [(&str, &str, &str); 6] = [
 ];
 
 /// Operations that are in no list: their values are those of operands, or arguments and constants.
-const NEVER: [&str; 6] = ["Op::Leaf", "Op::Detach", "Op::MagicBox", "Op::Sample", "Map::OnesLike", "Map::ZerosLike"];
+const NEVER: [&str; 7] =
+    ["Op::Leaf", "Op::Detach", "Op::Estimated", "Op::MagicBox", "Op::Sample", "Map::OnesLike", "Map::ZerosLike"];
 
 /// Operations that only the tests of `stochgrad-xla` lower: one needs several devices, and the value of the other is
 /// that of an operand, unless both operands have different plates.

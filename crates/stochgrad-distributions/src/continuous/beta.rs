@@ -9,7 +9,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \sigma(\ln G_\alpha - \ln G_\beta)$ with standard gamma variates, each with its implicit derivative (Figurnov et al. 2018): order 1 |
+//! | reparameterised | $x = \sigma(\ln G_\alpha - \ln G_\beta)$ with standard gamma variates, each with its implicit derivative (Figurnov et al. 2018): order 2 |
 //!
 //! The parts of the weak derivatives lie on either side of the point where the score changes its sign; their samples
 //! are roots of $\partial_a I_x(a, b) = -cv$ with a uniform $v$ in both parts, a few microseconds each. The implicit
@@ -18,7 +18,7 @@
 //! Source: Johnson, Kotz and Balakrishnan, "Continuous univariate distributions", volume 2, 1995. Implicit path:
 //! Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018.
 
-use crate::derivative::gamma_variates::log_standard_gammas;
+use crate::derivative::gamma_variates::{log_standard_gammas, on_path};
 use crate::derivative::known_logarithms::log_odds_of;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::held_above_underflow;
@@ -27,6 +27,7 @@ use crate::derivative::weak_shape::ratio_parts;
 use crate::distribution::WeaklyReparameterized;
 use crate::distribution::{WeakNoise, WeakPath};
 use crate::distribution::{above, finite_end, log_of_either, step_of_kernels};
+use crate::noise::FoldedNoise;
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
 
@@ -50,9 +51,9 @@ distribution! {
     /// ```
     pub struct Beta {
         /// The exponent at 0, plus one.
-        alpha: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
+        alpha: positive.with_path(SamplePath::Implicit(Order::Finite(2))),
         /// The exponent at 1, plus one.
-        beta: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
+        beta: positive.with_path(SamplePath::Implicit(Order::Finite(2))),
     }
     support: UnitInterval
 }
@@ -212,7 +213,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Beta<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Beta<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.by_gammas(draw)
+        if draw.has_scheme() { self.by_quantile(draw) } else { self.by_gammas(draw) }
     }
 }
 
@@ -264,6 +265,33 @@ impl<'t, F: Real> KlDivergence<'t, F> for Beta<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Beta<Var<'t, F>> {
+    /// Values by the quantile of one uniform sample each, which a sampling scheme can place. They are the ratios of two
+    /// gamma variates whose sum is drawn apart from them, so that their paths are those of gamma variates.
+    fn by_quantile(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let event = self.event_shape();
+        let odds = self.log_odds_by_quantile(draw, &event)?;
+        let total = log_standard_gammas(self.total(), &draw.purpose("total"), &event, false)?;
+        let (up, down) = (odds.log_sigmoid() + total, (-odds).log_sigmoid() + total);
+        Ok(inside(on_path(self.alpha, up) - on_path(self.beta, down)))
+    }
+
+    fn log_odds_by_quantile(&self, draw: &Draw<'_, F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
+        let (alpha, beta) = (self.alpha.held(), self.beta.held());
+        let tape = alpha.tape();
+        let FoldedNoise { lower, tail, .. } = FoldedNoise::record(draw, tape, event)?;
+        // The upper half is the lower half of the mirrored distribution.
+        let (a, b) = (lower.select(alpha, beta), lower.select(beta, alpha));
+        let (x, y) = (special::beta_inc_inverse(a, b, tail), special::beta_inc_complement_inverse(b, a, tail));
+        // The distribution function near an end is a power, whose quantile does not underflow.
+        let log = |x: Var<'t, F>, a: Var<'t, F>, b: Var<'t, F>, log_probability: Var<'t, F>| {
+            let power = (log_probability + a.ln() + special::log_beta(a, b)) / a;
+            let small = (x * (b + 1.0)).lt(tape.constant(1e-17));
+            small.select(power, x.map(Map::MaxScalar(F::MIN_POSITIVE.to_f64())).ln())
+        };
+        let odds = log(x, a, b, tail.ln()) - log(y, b, a, (-tail).log1p());
+        Ok(lower.select(odds, -odds))
+    }
+
     /// Values from logarithms of two gamma variates, held strictly inside the unit interval.
     fn by_gammas(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let event = self.event_shape();

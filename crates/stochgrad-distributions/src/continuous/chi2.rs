@@ -9,7 +9,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | that of the [gamma distribution](crate::Gamma) with concentration $\nu/2$ and rate $1/2$: order 1 |
+//! | reparameterised | that of the [gamma distribution](crate::Gamma) with concentration $\nu/2$ and rate $1/2$: order 2 |
 //!
 //! The weak derivative with respect to the degrees of freedom is half of that of the [gamma distribution](crate::Gamma)
 //! by its concentration.
@@ -36,7 +36,7 @@ distribution! {
     /// ```
     pub struct Chi2 {
         /// The degrees of freedom.
-        degrees_of_freedom: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
+        degrees_of_freedom: positive.with_path(SamplePath::Implicit(Order::Finite(2))),
     }
     support: Positive
 }

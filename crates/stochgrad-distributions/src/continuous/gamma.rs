@@ -10,7 +10,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = sz$, $z$ standard with concentration $a$; any order in $\lambda$ and $s$, order 1 in $a$, where $dz/da = -\partial_a P(a, z)/p(z; a, 1)$ (Figurnov et al. 2018) |
+//! | reparameterised | $x = sz$, $z$ standard with concentration $a$; any order in $\lambda$ and $s$, order 2 in $a$, where $dz/da = -\partial_a P(a, z)/p(z; a, 1)$ (Figurnov et al. 2018), and the second derivative follows from $\partial_a^2 P$ |
 //! | weakly reparameterised | by the proposal of rejection sampling, or the standardised logarithm (Naesseth et al. 2017; Ruiz et al. 2016) |
 //! | weak derivative with respect to $\lambda$ | $a/\lambda$, the distribution itself and $x + E/\lambda$; with respect to $s$ the parts are exchanged, $a/s$ (Mohamed et al. 2020). One replay: $x + sE$ |
 //!
@@ -152,7 +152,7 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
 
     fn parameters(&self) -> Parameters<'t, F> {
         smallvec![
-            Parameter::smooth("concentration", self.concentration).with_path(SamplePath::Implicit(Order::Finite(1))),
+            Parameter::smooth("concentration", self.concentration).with_path(SamplePath::Implicit(Order::Finite(2))),
             self.width.parameter()
         ]
     }

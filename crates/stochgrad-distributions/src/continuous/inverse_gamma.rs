@@ -10,7 +10,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = b/G$ with $G$ a standard gamma variate; any order in $b$, order 1 in $a$ |
+//! | reparameterised | $x = b/G$ with $G$ a standard gamma variate; any order in $b$, order 2 in $a$ |
 //! | weak derivative with respect to $b$ | $a/b$, the distribution itself and $1/(1/x + E/b)$: that of the gamma distribution with respect to its rate, pushed through the inverse. One replay |
 //! | weak derivative with respect to $a$ | that of the [gamma distribution](crate::Gamma), pushed through the inverse |
 //!
@@ -48,7 +48,7 @@ distribution! {
     /// ```
     pub struct InverseGamma {
         /// The concentration.
-        concentration: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
+        concentration: positive.with_path(SamplePath::Implicit(Order::Finite(2))),
         /// The scale.
         scale: positive,
     }

@@ -10,15 +10,16 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mu + \sigma\varepsilon\sqrt{\nu/2G}$ with a gamma variate $G$ of concentration $\nu/2$; any order in $\mu$ and $\sigma$, order 1 in $\nu$ through the implicit derivative of $G$ |
+//! | reparameterised | $x = \mu + \sigma\varepsilon\sqrt{\nu/2G}$ with a gamma variate $G$ of concentration $\nu/2$; any order in $\mu$ and $\sigma$, order 2 in $\nu$ through the implicit derivatives of $G$ |
 //! | weak derivative with respect to $\mu$ | $p(\mu)$, $\mu \pm \sigma\sqrt{\nu(e^{2E/(\nu + 1)} - 1)}$ with the same $E$ in both parts |
 //! | weak derivative with respect to $\sigma$ | $1/\sigma$; one replay: $x$ moved away from $\mu$ until the density has fallen by $e^{-E}$ |
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
-use crate::derivative::underflow::{held_logarithm, largest_logarithm};
+use crate::derivative::underflow::{finite_draws, held_logarithm, largest_logarithm};
 use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::distribution::{confine_real, smallest_positive};
+use crate::noise::FoldedNoise;
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
 
@@ -42,7 +43,7 @@ distribution! {
     /// ```
     pub struct StudentT {
         /// The degrees of freedom.
-        degrees_of_freedom: positive.with_path(SamplePath::Implicit(Order::Finite(1))),
+        degrees_of_freedom: positive.with_path(SamplePath::Implicit(Order::Finite(2))),
         /// The location.
         location: finite,
         /// The scale.
@@ -148,7 +149,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for StudentT<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for StudentT<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.by_normal(draw)
+        if draw.has_scheme() { self.by_quantile(draw) } else { self.by_normal(draw) }
     }
 }
 
@@ -203,6 +204,13 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
     /// The logarithm of the density at the location.
     fn log_height(&self) -> Var<'t, F> {
         special::student_t_log_height(self.degrees_of_freedom) - self.scale.ln()
+    }
+
+    /// The quantile of one uniform sample each, which a sampling scheme can place.
+    fn by_quantile(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let noise = FoldedNoise::record(draw, self.location.tape(), &self.event_shape())?;
+        let distance = self.scale * special::student_t_icdf(noise.tail, self.degrees_of_freedom);
+        Ok(finite_draws(self.location + noise.lower.select(distance, -distance)))
     }
 
     /// A normal sample over the root of a gamma variate, which is kept within the range of floating-point numbers.

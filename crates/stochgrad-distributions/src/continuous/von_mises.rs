@@ -18,6 +18,7 @@
 use crate::derivative::gamma_variates::aligned;
 use crate::derivative::weak::location_derivative;
 use crate::distribution::confine_real;
+use crate::noise::FoldedNoise;
 use crate::prelude::*;
 use std::f64::consts::PI;
 use std::sync::Arc;
@@ -124,7 +125,14 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for VonMises<Var<'t, F>> {}
 impl<'t, F: Real> Reparameterized<'t, F> for VonMises<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let (tape, event) = (self.location.tape(), self.event_shape());
-        let angles = draw.record_draw(tape, Arc::new(Angles), &[self.concentration], &event)?;
+        let angles = match draw.has_scheme() {
+            true => {
+                let noise = FoldedNoise::record(draw, tape, &event)?;
+                let below = special::von_mises_icdf(noise.tail, self.concentration.held());
+                noise.lower.select(below, -below)
+            }
+            false => draw.record_draw(tape, Arc::new(Angles), &[self.concentration], &event)?,
+        };
         let concentration = aligned(self.concentration, event.len());
         // Held, not stopped: the path stands for the derivative of the sampler.
         let path = tape.custom(Arc::new(AnglePath), &[concentration, angles]);

@@ -33,7 +33,7 @@ pub(crate) fn base_of<'t, F: Real>(value: Var<'t, F>) -> Option<Var<'t, F>> {
             let base = at.inputs().get(1).copied()?;
             return Some(if flows { base } else { base.held() });
         }
-        flows &= !matches!(at.op(), Some(Op::Detach(_) | Op::StraightThrough));
+        flows &= !matches!(at.op(), Some(Op::Detach(_) | Op::StraightThrough | Op::Estimated(_)));
         at = behind(at)?;
     }
 }
@@ -42,7 +42,7 @@ pub(crate) fn base_of<'t, F: Real>(value: Var<'t, F>) -> Option<Var<'t, F>> {
 pub(crate) fn behind<'t, F: Real>(value: Var<'t, F>) -> Option<Var<'t, F>> {
     let inputs = value.inputs();
     match value.op()? {
-        Op::Sample(_) | Op::Detach(_) | Op::StraightThrough => inputs.first().copied(),
+        Op::Sample(_) | Op::Detach(_) | Op::StraightThrough | Op::Estimated(_) => inputs.first().copied(),
         Op::Select => inputs.get(1).copied().filter(|&base| is_named(base, BASE)),
         Op::Custom(_) if [IMAGE, BASE, WITH_LOGIT, WITH_LOGARITHM].iter().any(|name| is_named(value, name)) => {
             inputs.first().copied()

@@ -3,7 +3,7 @@
 //! the variates do.
 
 use crate::error::DistributionResult;
-use crate::noise::Draw;
+use crate::noise::{Draw, FoldedNoise};
 use std::sync::Arc;
 use stochgrad_tape::{
     Attempt, Degree, Description, Primitive, PrimitiveInputs, RecordedAttempt, RecordedProposal, Sampler, Smoothness,
@@ -22,8 +22,30 @@ pub(crate) fn log_standard_gammas<'t, F: Real>(
     path: bool,
 ) -> DistributionResult<Var<'t, F>> {
     let tape = concentration.tape();
-    let logs = draw.record_draw(tape, Arc::new(LogGammas), &[concentration], event)?;
+    let logs = match draw.has_scheme() {
+        true => log_gammas_by_quantile(concentration.held(), draw, event)?,
+        false => draw.record_draw(tape, Arc::new(LogGammas), &[concentration], event)?,
+    };
     Ok(if path { on_path(concentration, logs) } else { logs.stop_gradient() })
+}
+
+/// Logarithms of gamma variates as a function of one uniform sample each, which a sampling scheme can place.
+fn log_gammas_by_quantile<'t, F: Real>(
+    concentration: Var<'t, F>,
+    draw: &Draw<'_, F>,
+    event: &Shape,
+) -> DistributionResult<Var<'t, F>> {
+    let tape = concentration.tape();
+    let FoldedNoise { lower, tail, log_probability } = FoldedNoise::record(draw, tape, event)?;
+    let [zero, even, least] = [0.0, 0.5, F::MIN_POSITIVE.to_f64()].map(|number| tape.constant(number));
+    let below = special::gamma_p_inverse(concentration, lower.select(tail, even));
+    let above = special::gamma_q_inverse(concentration, lower.select(even, tail));
+    let value = lower.select(below, above);
+    // The distribution function of a small variate is a power, whose quantile does not underflow.
+    let power = (log_probability + (concentration + 1.0).lgamma()) / concentration;
+    let logs = value.gt(tape.constant(1e-17)).select(value.maximum(least).ln(), power);
+    let valid = concentration.gt(zero) * concentration.le(tape.constant(F::MAX.to_f64()));
+    Ok(valid.select(logs.map(Map::MaxScalar(-F::MAX.to_f64() * 0.25)), tape.constant(f64::NAN)))
 }
 
 /// Given logarithms of gamma variates, with the derivative of their implicit path.
@@ -128,7 +150,7 @@ impl<F: Real> Primitive<F> for LogGammaPath {
     }
 }
 
-/// The derivative of [`LogGammaPath`]. It is known only up to the first order and has no derivative of its own.
+/// The derivative of [`LogGammaPath`]. Its own derivative along the path is known, too, and is the last one.
 struct LogGammaDerivative;
 
 impl<F: Real> Primitive<F> for LogGammaDerivative {
@@ -152,19 +174,45 @@ impl<F: Real> Primitive<F> for LogGammaDerivative {
         Some(Description::of(special::record(Special::GammaVariateByShape, &[a, logs])))
     }
 
-    fn gradient<'t>(&self, _: &[Var<'t, F>], _: Var<'t, F>, _: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
-        vec![None, None]
+    fn gradient<'t>(&self, inputs: &[Var<'t, F>], _: Var<'t, F>, adjoint: Var<'t, F>) -> Vec<Option<Var<'t, F>>> {
+        vec![Some(adjoint * special::record(Special::GammaVariateByShapeTwice, inputs)), None]
     }
 
-    fn smoothness(&self, _input: usize) -> Smoothness {
-        Smoothness::Constant
+    fn smoothness(&self, input: usize) -> Smoothness {
+        if input == 0 { Smoothness::Smooth } else { Smoothness::Constant }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::{KeyedNoise, NoiseKey};
     use crate::testing::check_description;
+    use stochgrad_tape::{PlateKind, Plates, Tape};
+    use stochgrad_tensor::sampling_scheme::SamplingScheme;
+
+    /// At small concentrations most variates underflow, and the distribution function is a power of those that do.
+    #[test]
+    fn quantiles_of_small_concentrations_do_not_underflow() {
+        const MEMBERS: usize = 32;
+        let tape = Tape::<f64>::new();
+        let members = tape.plate("members", MEMBERS, PlateKind::SchemeSamples, &[]);
+        let noise = KeyedNoise::new(3, 0);
+        let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[members]));
+        let draw = draw.with_scheme(SamplingScheme::Stratified, members);
+        for a in [1e-8, 1e-4, 0.02_f64] {
+            let logs = log_standard_gammas(tape.constant(a), &draw, &Shape::scalar(), false).unwrap().peek().unwrap();
+            let mut parts = [0; MEMBERS];
+            for &log in logs.as_slice() {
+                let below = match log < -30.0 {
+                    true => (a * log - tape.constant(a + 1.0).lgamma().item().unwrap()).exp(),
+                    false => special::gamma_p(tape.constant(a), tape.constant(log.exp())).item().unwrap(),
+                };
+                parts[(below * MEMBERS as f64) as usize] += 1;
+            }
+            assert_eq!(parts, [1; MEMBERS], "concentration {a}");
+        }
+    }
 
     #[test]
     fn attempts_are_described() {

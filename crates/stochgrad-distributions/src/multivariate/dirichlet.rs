@@ -11,7 +11,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $x = \mathrm{softmax}(\ln G)$ with standard gamma variates, each with its implicit derivative (Figurnov et al. 2018): order 1 |
+//! | reparameterised | $x = \mathrm{softmax}(\ln G)$ with standard gamma variates, each with its implicit derivative (Figurnov et al. 2018): order 2 |
 //!
 //! As for the [gamma distribution](crate::Gamma), weak derivatives have no cheap sampler and are not given.
 //!
@@ -87,7 +87,7 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
 
     fn parameters(&self) -> Parameters<'t, F> {
         smallvec![
-            Parameter::smooth("concentration", self.concentration).with_path(SamplePath::Implicit(Order::Finite(1)))
+            Parameter::smooth("concentration", self.concentration).with_path(SamplePath::Implicit(Order::Finite(2)))
         ]
     }
 

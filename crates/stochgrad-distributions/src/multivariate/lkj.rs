@@ -14,7 +14,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | row by row from a beta variate and a direction (the onion method); order 1, through implicit derivatives of gamma variates |
+//! | reparameterised | row by row from a beta variate and a direction (the onion method); order 2, through implicit derivatives of gamma variates |
 //!
 //! Source: Lewandowski, Kurowicka and Joe, "Generating random correlation matrices based on vines and extended onion
 //! method", 2009.
@@ -116,7 +116,7 @@ impl<'t, F: Real> Distribution<'t, F> for Lkj<Var<'t, F>> {
 
     fn parameters(&self) -> Parameters<'t, F> {
         smallvec![
-            Parameter::smooth("concentration", self.concentration).with_path(SamplePath::Implicit(Order::Finite(1)))
+            Parameter::smooth("concentration", self.concentration).with_path(SamplePath::Implicit(Order::Finite(2)))
         ]
     }
 

@@ -10,7 +10,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
-//! | reparameterised | $X = L A A^\top L^\top$ with Bartlett's triangle $A$; any order in $L$, order 1 in $\nu$ through the implicit derivatives of gamma variates |
+//! | reparameterised | $X = L A A^\top L^\top$ with Bartlett's triangle $A$; any order in $L$, order 2 in $\nu$ through the implicit derivatives of gamma variates |
 //!
 //! Near the least degrees of freedom, the triangle of a draw has entries so small on its diagonal that the matrix is
 //! singular to rounding. They are raised to the least size for which the matrix has a Cholesky factor: for $n = 2$, to
@@ -170,7 +170,7 @@ impl<'t, F: Real> Distribution<'t, F> for Wishart<Var<'t, F>> {
     fn parameters(&self) -> Parameters<'t, F> {
         smallvec![
             Parameter::smooth("degrees_of_freedom", self.degrees_of_freedom)
-                .with_path(SamplePath::Implicit(Order::Finite(1))),
+                .with_path(SamplePath::Implicit(Order::Finite(2))),
             Parameter::smooth("scale_tril", self.scale_tril)
         ]
     }

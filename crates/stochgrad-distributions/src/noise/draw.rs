@@ -35,10 +35,15 @@ impl<'a, F: Real> Draw<'a, F> {
 
     /// The same request with the members of one of its plates drawn jointly by a sampling scheme (antithetic,
     /// stratified, systematic, Sobol), which lowers the variance of their mean. Each uniform, normal or exponential
-    /// sample that a distribution needs is a dimension of its own. A sampler with an unknown number of them returns an
-    /// error.
+    /// sample that a distribution needs is a dimension of its own. A [sampler](Self::record_draw) with an unknown number
+    /// of them returns an error: a distribution that is drawn by one uses its quantile function with a scheme.
     pub fn with_scheme(self, scheme: SamplingScheme, plate: Plate) -> Self {
         Draw { scheme: Some((scheme, plate)), ..self }
+    }
+
+    /// Whether the members of a plate are drawn by a sampling scheme.
+    pub fn has_scheme(&self) -> bool {
+        self.scheme.is_some()
     }
 
     /// The plates that the values carry.
@@ -322,8 +327,9 @@ impl<'a, F: Real> Draw<'a, F> {
     ) -> DistributionResult<Var<'t, F>> {
         if let Some((scheme, _)) = self.scheme {
             return Err(DistributionError::Noise(format!(
-                "expected a distribution with a fixed number of random values for the {scheme} scheme, got one that is \
-                 drawn by rejection; draw it without a sampling scheme"
+                "expected a distribution with a fixed number of random values for the {scheme} scheme, got a sampler \
+                 with rejection, {}; use a quantile function where Draw::has_scheme() says so, or draw without a scheme",
+                sampler.name()
             )));
         }
         for parameter in parameters {

@@ -6,6 +6,7 @@
 //! in turn.
 
 mod draw;
+mod folded;
 mod key;
 mod keyed;
 mod quantile;
@@ -14,6 +15,7 @@ mod scheme_uniform;
 mod source;
 
 pub use draw::Draw;
+pub(crate) use folded::FoldedNoise;
 pub use key::NoiseKey;
 pub use keyed::KeyedNoise;
 pub use quantile::quantile;

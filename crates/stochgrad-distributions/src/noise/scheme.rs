@@ -80,12 +80,31 @@ impl<F: Real> Draw<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::continuous::beta::Beta;
     use crate::continuous::gamma::Gamma;
+    use crate::continuous::inverse_gamma::InverseGamma;
+    use crate::continuous::student_t::StudentT;
+    use crate::continuous::von_mises::VonMises;
     use crate::discrete::bernoulli::Bernoulli;
     use crate::discrete::poisson::Poisson;
-    use crate::distribution::Distribution;
+    use crate::distribution::{CumulativeDistribution, Distribution};
     use crate::noise::keyed::KeyedNoise;
-    use stochgrad_tape::{PlateKind, Plates, Tape};
+    use std::sync::Arc;
+    use stochgrad_tape::{Attempt, PlateKind, Plates, Sampler, Tape};
+
+    /// A sampler that may reject.
+    struct Below;
+
+    impl<F: Real> Sampler<F> for Below {
+        fn name(&self) -> &str {
+            "below"
+        }
+
+        fn attempt(&self, attempt: &mut Attempt<'_, F>) {
+            attempt.values.fill(F::ZERO);
+            attempt.rejected.fill(false);
+        }
+    }
 
     const NOISE: KeyedNoise = KeyedNoise::new(1, 0);
     const SCHEMES: [SamplingScheme; 4] = [
@@ -164,12 +183,60 @@ mod tests {
         }
     }
 
+    /// Each of n equal parts of the probability has one of n members.
+    fn assert_one_in_each_part<F: Real>(distribution: &dyn CumulativeDistribution<'_, F>)
+    where
+        KeyedNoise: crate::NoiseSource<F>,
+    {
+        const MEMBERS: usize = 64;
+        let tape = distribution.tape().unwrap();
+        let members = tape.plate("members", MEMBERS, PlateKind::SchemeSamples, &[]);
+        for scheme in [SamplingScheme::Stratified, SamplingScheme::Systematic, SamplingScheme::sobol()] {
+            let draw = Draw::new(tape, &NOISE, NoiseKey::new("x", None), Plates::from_slice(&[members]))
+                .with_scheme(scheme, members);
+            let value = distribution.sample(&draw).unwrap();
+            let (below, above) =
+                (distribution.cdf(value).peek().unwrap(), distribution.survival(value).peek().unwrap());
+            let mut parts = [0; MEMBERS];
+            for (below, above) in below.as_slice().iter().zip(above.as_slice()) {
+                let from_below = below.to_f64() < 0.5;
+                let tail = if from_below { *below } else { *above }.to_f64() * MEMBERS as f64;
+                parts[if from_below { tail as usize } else { MEMBERS - 1 - tail as usize }] += 1;
+            }
+            assert_eq!(parts, [1; MEMBERS], "{} by the {scheme} scheme", distribution.name());
+        }
+    }
+
     #[test]
-    fn rejection_and_too_many_dimensions_are_refused() {
+    fn distributions_that_are_drawn_by_rejection_use_their_quantiles() {
         let tape = Tape::<f64>::new();
-        let distribution = Gamma::new(tape.constant(2.0), 1.0);
-        let error = distribution.draw(&request(&tape, SamplingScheme::Stratified, 1, 0)).unwrap_err().to_string();
-        assert!(error.contains("rejection") && error.contains("stratified"), "{error}");
+        let c = |number: f64| tape.constant(number);
+        for a in [0.05, 0.7, 2.0, 50.0, 1e5] {
+            assert_one_in_each_part(&Gamma::new(c(a), 3.0));
+            assert_one_in_each_part(&InverseGamma::new(c(a), 0.5));
+        }
+        for (a, b) in [(0.05, 0.6), (2.0, 3.5), (400.0, 0.7), (1e4, 2e4), (1.0, 1.0)] {
+            assert_one_in_each_part(&Beta::new(c(a), b));
+        }
+        for degrees in [0.3, 1.0, 4.0, 200.0] {
+            assert_one_in_each_part(&StudentT::new(c(degrees), 0.4, 2.0));
+        }
+        for concentration in [1e-6, 0.5, 8.0, 1e4] {
+            assert_one_in_each_part(&VonMises::new(c(0.0), concentration));
+        }
+        let tape = Tape::<f32>::new();
+        assert_one_in_each_part(&Gamma::new(tape.constant(0.05), 3.0));
+        assert_one_in_each_part(&Beta::new(tape.constant(0.2), 3.0));
+        assert_one_in_each_part(&StudentT::new(tape.constant(3.0), 0.0, 1.0));
+        assert_one_in_each_part(&VonMises::new(tape.constant(0.0), 2.0));
+    }
+
+    #[test]
+    fn samplers_with_rejection_and_too_many_dimensions_are_refused() {
+        let tape = Tape::<f64>::new();
+        let draw = request(&tape, SamplingScheme::Stratified, 1, 0);
+        let error = draw.record_draw(&tape, Arc::new(Below), &[], &Shape::scalar()).unwrap_err().to_string();
+        assert!(error.contains("rejection, below") && error.contains("stratified"), "{error}");
         let wide = request(&tape, SamplingScheme::sobol(), 1, 0);
         let error = wide.uniform(&Shape::from([600])).unwrap_err().to_string();
         assert!(error.contains("512 dimensions"), "{error}");

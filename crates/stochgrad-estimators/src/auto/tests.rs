@@ -152,7 +152,7 @@ fn kinks_cap_the_order() {
         let x = graph.sample("x", &Gamma::new(graph.param("shape", 2.0)?, 1.0), &Auto::new())?;
         graph.cost("cost", x.square())
     };
-    assert_eq!(order_of(implicit, "shape"), Ok(Order::Finite(1)));
+    assert_eq!(order_of(implicit, "shape"), Ok(Order::Finite(2)));
     let jump = |graph: &Graph<'_, f64>| {
         let x = graph.sample("x", &Gamma::new(graph.param("shape", 2.0)?, 1.0), &Auto::new())?;
         graph.cost("cost", (x - 1.0).step())

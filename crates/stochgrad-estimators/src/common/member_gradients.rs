@@ -1,6 +1,7 @@
 //! The gradient with respect to a node's parameters for each member separately, as recorded values that can be
 //! differentiated again.
 
+use crate::common::potential::potential;
 use stochgrad_distributions::{Distribution, Family};
 use stochgrad_graph::{CostContext, GradientTerm, GraphResult};
 use stochgrad_tape::{IdMap, Plates, Smoothness, Var};
@@ -32,6 +33,19 @@ impl<'t, F: Real> MemberGradients<'t, F> {
         Ok((MemberGradients { parameters }, copied))
     }
 
+    /// As [`new`](Self::new), with copies that depend on the parameters of the model. A gradient with respect to them is
+    /// then a function of the model's parameters, from which [`potential`](Self::potential) makes a term of every order.
+    ///
+    /// # Errors
+    /// Those of the distribution.
+    pub fn attached<D: Family<F>>(
+        context: &CostContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+    ) -> GraphResult<(Self, D::On<'t>)> {
+        let (parameters, copied) = spread::<F, D>(context, distribution, &|parameter| parameter)?;
+        Ok((MemberGradients { parameters }, copied))
+    }
+
     /// The gradient of a value with respect to each parameter, member by member: that of the sum over all members.
     ///
     /// # Errors
@@ -51,6 +65,14 @@ impl<'t, F: Real> MemberGradients<'t, F> {
         // Not `dot − stop(dot)`: an infinite logit times zero has no difference with itself.
         Some(GradientTerm { value: sum.tape().constant(0.0).straight_through(sum), summed: joint.clone() })
     }
+
+    /// The scalar of value zero with these gradients with respect to the copies, member by member: its derivatives of
+    /// higher order are those of the gradients. `None` if the distribution has no parameters.
+    pub fn potential(&self, gradients: &[Var<'t, F>]) -> Option<Var<'t, F>> {
+        let copies = self.parameters.iter().map(|(_, copy)| *copy);
+        let parts = copies.zip(gradients).map(|(copy, &gradient)| potential(copy, gradient).sum());
+        parts.reduce(|sum, part| sum + part)
+    }
 }
 
 /// The distribution with parameters on all plates of the node's value. A derivative with respect to them is that of a
@@ -63,7 +85,7 @@ pub fn parameters_by_member<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,
 ) -> GraphResult<D::On<'t>> {
-    Ok(spread::<F, D>(context, distribution, &|parameter| parameter)?.1)
+    Ok(MemberGradients::attached::<D>(context, distribution)?.1)
 }
 
 /// The parameters of a distribution with their prepared values on all plates of the node's value, and the distribution

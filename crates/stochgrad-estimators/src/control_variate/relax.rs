@@ -9,29 +9,35 @@
 //! mean nor the gradient of the model. With [`relaxed_cost`](Relax::relaxed_cost) the control variate of REBAR is
 //! added: $c_\phi(z) = r_\phi(z) + f(\sigma_\tau(z))$. Grathwohl, Choi, Wu, Roeder and Duvenaud (2018).
 //!
+//! In the surrogate the gradient function is $l = \ln p(b; \theta)$, and the control variate has the derivatives of
+//! $c_\phi(z) - \square(l)\, c_\phi(\tilde z)$, whose means are zero at every order. Stochastic nodes downstream enter
+//! the relaxed cost as for [`Rebar`](crate::Rebar).
+//!
 //! **Assumptions.** Nothing is assumed of the cost, unless `relaxed_cost` is on: then the assumptions are those of
 //! [`Rebar`](crate::Rebar). A cost that depends on several members of a plate jointly gets no control variate.
 //!
 //! | | |
 //! |---|---|
 //! | bias | none |
-//! | order | 1 |
+//! | order | any; with `relaxed_cost` that of [`Rebar`](crate::Rebar) |
 //! | cost evaluations | 1 a sample; 3, and 2 backward passes, with `relaxed_cost` |
 //! | requirement on the cost | values; derivatives between the states with `relaxed_cost` |
 
 use crate::common::learned_parameters::LearnedParameters;
-use crate::common::member_gradients::second_moment;
 use crate::common::sampling::Sampling;
 use crate::common::surrogate_network::SurrogateNetwork;
-use crate::control_variate::relaxed_control::RelaxedDraws;
+use crate::control_variate::relaxed_control::{RelaxedDraws, relaxed_again, second_moment_with};
 use crate::sampling_setters;
-use stochgrad_distributions::{Family, Relaxed};
+use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
     SampleContext, SamplePlate, SampleSet, Terms, path_order,
 };
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, instantiated};
+
+/// The name of the learned logarithm of the temperature.
+const LOG_TEMPERATURE: &str = "log temperature";
 
 /// RELAX, for distributions with a continuous relaxation: bits and one-hot vectors.
 ///
@@ -102,7 +108,7 @@ impl Relax {
         Relax { relaxed_cost: true, ..self }
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 }
 
 impl Method for Relax {
@@ -112,7 +118,7 @@ impl Method for Relax {
     }
 
     fn profile(&self) -> Profile {
-        let plain = Profile::unbiased(Order::Finite(1));
+        let plain = Profile::unbiased(Order::Any);
         let profile = match self.relaxed_cost {
             false => plain,
             true => plain.evaluations(Count::exactly(3)).backward_passes(Count::exactly(2), Access::Between),
@@ -122,6 +128,10 @@ impl Method for Relax {
 
     fn sample_plate(&self) -> SamplePlate {
         self.sampling.plate
+    }
+
+    fn relaxes_in_replays(&self) -> bool {
+        self.relaxed_cost
     }
 
     fn slots(&self) -> MethodSlots {
@@ -147,8 +157,22 @@ where
         self.sampling.draw(context, distribution)
     }
 
+    fn relaxed_value<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+        changed: &D::On<'t>,
+    ) -> GraphResult<Option<Var<'t, F>>> {
+        let name = format!("{} / {LOG_TEMPERATURE}", context.address());
+        let log_temperature = self.own.record(context.tape(), &name, [], |_| self.temperature.ln());
+        relaxed_again(context, distribution, changed, log_temperature.exp())
+    }
+
+    fn gradient_function<'t>(&self, distribution: &D::On<'t>, value: Var<'t, F>, _path: &Path) -> Option<Var<'t, F>> {
+        Some(distribution.log_prob(value))
+    }
+
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
-        context.check_hidden_outcomes()?;
         let (draws, copied) = RelaxedDraws::new::<D>(context, distribution)?;
         instantiated!(
             F: for<'t> fn(
@@ -170,7 +194,7 @@ impl Relax {
     ) -> GraphResult<Terms<'t, F>> {
         let tape = context.tape();
         let sizes = [copied.event_shape().numel(), self.hidden];
-        let singles = [("log temperature", self.temperature.ln()), ("scale", 1.0)];
+        let singles = [(LOG_TEMPERATURE, self.temperature.ln()), ("scale", 1.0)];
         let network = SurrogateNetwork::record(&self.own, tape, &context.address().to_string(), sizes, &singles)?;
         let (temperature, scale) = (network.single(0).exp(), network.single(1));
         let soft = draws.perturbed.map(|perturbed| copied.soften(perturbed, temperature));
@@ -182,6 +206,7 @@ impl Relax {
             true => context.costs()?,
             false => context.totals()?,
         };
+        let score = draws.score()?;
         let mut terms = Terms::default();
         let mut loss: Option<Var<'t, F>> = None;
         // The network is the control variate of the first cost that each member has for itself.
@@ -189,16 +214,14 @@ impl Relax {
         for (index, cost) in costs.iter().enumerate() {
             let learned = (served == Some(index)).then(|| soft.map(|soft| network.value(soft * 2.0 - 1.0)));
             let relaxed = replayed.as_ref().map(|relaxed| relaxed[index].map(|value| value * scale));
-            let control = match (learned, relaxed) {
-                (Some([a, b]), Some([c, d])) => Some([a + c, b + d]),
-                (control, None) | (None, control) => control,
+            let values = match (learned, relaxed) {
+                (Some([a, b]), Some([c, d])) => [a + c, b + d],
+                (Some(values), None) | (None, Some(values)) => values,
+                (None, None) => continue,
             };
-            let gradients = draws.gradients(cost, control)?;
-            terms.gradient_terms.extend(draws.term(cost, &gradients));
-            if control.is_some() {
-                let moment = second_moment(&gradients);
-                loss = loss.zip(moment).map(|(sum, moment)| sum + moment).or(loss).or(moment);
-            }
+            let control = draws.control(cost, values, &mut terms)?;
+            let moment = second_moment_with(cost, &score, &control);
+            loss = loss.zip(moment).map(|(sum, moment)| sum + moment).or(loss).or(moment);
         }
         if let Some(loss) = loss {
             terms.auxiliary.push(self.own.learn(loss, network.into_arrays()));

@@ -63,7 +63,9 @@ impl BitFlip {
         self => self.sampling;
         /// One bit of each sample is flipped.
         samples,
-        on_plate
+        on_plate,
+        scheme,
+        groups
     }
 }
 

@@ -66,7 +66,7 @@ impl DiscreteGo {
         Self::default()
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 }
 
 impl Method for DiscreteGo {

@@ -64,7 +64,7 @@ impl EvolutionStrategy {
         EvolutionStrategy { directions: self.directions.count(directions) }
     }
 
-    sampling_setters! { self => self.directions.sampling; samples, on_plate }
+    sampling_setters! { self => self.directions.sampling; samples, on_plate, scheme, groups }
 }
 
 impl Method for EvolutionStrategy {

@@ -60,7 +60,7 @@ impl FiniteDifference {
         FiniteDifference { step, sampling: Sampling::default() }
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 }
 
 impl Method for FiniteDifference {
@@ -100,7 +100,9 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for FiniteDifference {
         let mut terms = Terms::default();
         for parameter in trained_parameters(distribution) {
             for unit in coordinates(parameter, &coupled) {
-                for change in shifted_changes::<F, D>(context, distribution, &[(parameter, unit * self.step)])? {
+                for change in
+                    shifted_changes::<F, D>(context, distribution, &self.sampling, &[(parameter, unit * self.step)])?
+                {
                     let gradient = unit * change.value * (0.5 / self.step);
                     let value = zero.straight_through((gradient.stop_gradient() * parameter).sum());
                     terms.gradient_terms.push(GradientTerm { value, summed: change.summed });

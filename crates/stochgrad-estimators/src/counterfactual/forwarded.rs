@@ -11,11 +11,11 @@
 /// terms.
 macro_rules! forwarded {
     (Method, $inner:ident) => {
-        stochgrad_graph::forward_method! { self => self.$inner; sample_plate, is_rerecordable, slots }
+        stochgrad_graph::forward_method! { self => self.$inner; sample_plate, is_rerecordable, relaxes_in_replays, slots }
     };
     (GradientMethod, $inner:ident) => {
         stochgrad_graph::forward_method! {
-            <F, D> self => self.$inner; guarantee, sample, resample, passes_gradient, gradient_function, report
+            <F, D> self => self.$inner; guarantee, sample, resample, relaxed_value, passes_gradient, gradient_function, report
         }
 
         fn terms<'t>(

@@ -67,7 +67,7 @@ impl MeasureValued {
         Self::default()
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 }
 
 impl Method for MeasureValued {

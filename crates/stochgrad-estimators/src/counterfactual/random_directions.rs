@@ -54,7 +54,8 @@ impl RandomDirections {
         distribution: &D::On<'t>,
         directions: &DrawDirection<'_, 't, F>,
     ) -> GraphResult<Terms<'t, F>> {
-        let gradient_terms = direction_terms::<F, D>(context, distribution, self.width, self.count, directions)?;
+        let gradient_terms =
+            direction_terms::<F, D>(context, distribution, &self.sampling, (self.width, self.count), directions)?;
         Ok(Terms { gradient_terms, ..Terms::default() })
     }
 }

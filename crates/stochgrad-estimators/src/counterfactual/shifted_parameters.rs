@@ -1,6 +1,7 @@
 //! Costs at shifted parameters of a node, under the same noise: the common part of finite differences and random
 //! directions.
 
+use crate::common::sampling::Sampling;
 use crate::common::unrolled::check_unrolled;
 use stochgrad_distributions::{Distribution, DistributionResult, Draw, Family};
 use stochgrad_graph::{CostChange, CostContext, GradientTerm, GraphResult, is_differentiable};
@@ -19,6 +20,7 @@ pub fn trained_parameters<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -
 pub(crate) fn shifted_changes<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,
+    sampling: &Sampling,
     shifts: &[(Var<'t, F>, Var<'t, F>)],
 ) -> GraphResult<Vec<CostChange<'t, F>>> {
     let stored = D::store(distribution);
@@ -34,7 +36,7 @@ pub(crate) fn shifted_changes<'t, F: Real, D: Family<F>>(
                  parameters (logits, logarithms)"
             ))
         })?;
-        let value = there.sample(&context.sample_draw()).map_err(|source| context.error(source))?;
+        let value = there.sample(&sampling.draw_again(context)).map_err(|source| context.error(source))?;
         context.change(value)
     };
     let (up, down) = (moved(1.0)?, moved(-1.0)?);
@@ -50,8 +52,8 @@ pub(crate) type DrawDirection<'a, 't, F> = dyn Fn(&Draw<'_, F>, &Shape) -> Distr
 pub(crate) fn direction_terms<'t, F: Real, D: Family<F>>(
     context: &CostContext<'_, 't, F>,
     distribution: &D::On<'t>,
-    width: f64,
-    directions: usize,
+    sampling: &Sampling,
+    (width, directions): (f64, usize),
     draw: &DrawDirection<'_, 't, F>,
 ) -> GraphResult<Vec<GradientTerm<'t, F>>> {
     let zero = context.tape().constant(0.0);
@@ -67,7 +69,7 @@ pub(crate) fn direction_terms<'t, F: Real, D: Family<F>>(
         }
         let shifts: Vec<_> =
             parameters.iter().zip(&steps).map(|(&parameter, &step)| (parameter, step * width)).collect();
-        for change in shifted_changes::<F, D>(context, distribution, &shifts)? {
+        for change in shifted_changes::<F, D>(context, distribution, sampling, &shifts)? {
             let slope = change.value * (0.5 / width / directions as f64);
             let value = parameters.iter().zip(&steps).fold(zero, |sum, (&parameter, &step)| {
                 sum + zero.straight_through(((step * slope).stop_gradient() * parameter).sum())

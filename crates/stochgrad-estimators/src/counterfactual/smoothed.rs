@@ -94,7 +94,7 @@ impl Smoothed {
         Smoothed { slope: Slope::Mean, ..self }
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.
@@ -138,7 +138,7 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         let set = self.sampling.draw(context, distribution)?;
-        let draw = context.draw(set.plate).purpose("stochastic derivative");
+        let draw = context.draw_on(&set.value.plates()).purpose("stochastic derivative");
         let soft = match self.slope {
             Slope::Jumps(side) => mean_jump(distribution, side, set.value, &draw),
             Slope::Mean => distribution.mean().ok_or_else(|| DistributionError::Unsupported {

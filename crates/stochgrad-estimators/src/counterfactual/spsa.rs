@@ -61,7 +61,7 @@ impl Spsa {
         Spsa { directions: self.directions.count(directions) }
     }
 
-    sampling_setters! { self => self.directions.sampling; samples, on_plate }
+    sampling_setters! { self => self.directions.sampling; samples, on_plate, scheme, groups }
 }
 
 impl Method for Spsa {

@@ -68,7 +68,7 @@ impl StochasticDerivatives {
         StochasticDerivatives { side, ..self }
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 }
 
 impl Method for StochasticDerivatives {

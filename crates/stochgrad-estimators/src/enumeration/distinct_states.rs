@@ -4,6 +4,7 @@ use crate::enumeration::enumerate::joint_probabilities;
 use stochgrad_distributions::{DistributionResult, Draw, FiniteSupport};
 use stochgrad_graph::{GraphResult, SampleContext, SampleSet};
 use stochgrad_tape::{Plate, Tape, Var};
+use stochgrad_tensor::sort::Order;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
 /// A lower bound for probabilities, since a set may have to contain states that never occur.
@@ -14,7 +15,9 @@ pub(crate) struct DistinctStates<'t, F: Real> {
     tape: &'t Tape<F>,
     /// All joint states, shape `[total, event]`.
     values: Tensor<F>,
-    /// The probabilities of all of them, event shape `[total]`; detached.
+    /// The probabilities of all of them, event shape `[total]`.
+    chances: Var<'t, F>,
+    /// The same, detached and kept above a lower bound.
     probabilities: Var<'t, F>,
     /// 1 for states that have not been picked, and 0 for the others.
     free: Var<'t, F>,
@@ -27,10 +30,10 @@ impl<'t, F: Real> DistinctStates<'t, F> {
         distribution: &dyn FiniteSupport<'t, F>,
         limit: usize,
     ) -> DistributionResult<Self> {
-        let (values, probabilities) = joint_probabilities(tape, distribution, limit)?;
-        let probabilities = probabilities.stop_gradient().maximum(tape.constant(TINY));
+        let (values, chances) = joint_probabilities(tape, distribution, limit)?;
+        let probabilities = chances.stop_gradient().maximum(tape.constant(TINY));
         let free = probabilities * 0.0 + 1.0;
-        Ok(DistinctStates { tape, values, probabilities, free, picked: Vec::new() })
+        Ok(DistinctStates { tape, values, chances, probabilities, free, picked: Vec::new() })
     }
 
     /// How many joint states there are.
@@ -86,25 +89,51 @@ impl<'t, F: Real> DistinctStates<'t, F> {
         (chosen * self.probabilities).sum()
     }
 
-    /// The states with these one-hot vectors as the members of a plate.
-    pub(crate) fn members(&self, chosen: &[Var<'t, F>], plate: Plate, event: &Shape) -> GraphResult<Var<'t, F>> {
+    /// The probability of the state with this one-hot vector, with its derivatives.
+    pub(crate) fn chance(&self, chosen: Var<'t, F>) -> Var<'t, F> {
+        (chosen * self.chances).sum()
+    }
+
+    /// The positions of the states that were not picked, in their order, and their probabilities with the derivatives.
+    pub(crate) fn others(&self) -> (Var<'t, F>, Var<'t, F>) {
+        let total = self.total();
+        // The keys differ, so that the order of equal ones does not matter.
+        let places = self.tape.constant(Tensor::from_fn([total], F::from_usize));
+        let order = (self.free * total as f64 - places).argsort(-1, Order::Descending);
+        let positions = order.slice(-1, 0..total - self.picked.len());
+        (positions, self.chances.gather(-1, positions))
+    }
+
+    /// The joint states as the rows of a matrix.
+    pub(crate) fn table(&self) -> Var<'t, F> {
         let total = self.total();
         let width = self.values.len() / total.max(1);
-        let table = self.tape.constant(self.values.clone().with_shape([total, width]));
-        let rows = Var::stack(chosen)?.matmul(table);
+        self.tape.constant(self.values.clone().with_shape([total, width]))
+    }
+
+    /// The states with these one-hot vectors along a first axis.
+    pub(crate) fn rows(&self, chosen: &[Var<'t, F>], event: &Shape) -> GraphResult<Var<'t, F>> {
         let shape: Shape = std::iter::once(chosen.len()).chain(event.iter().copied()).collect();
-        Ok(rows.reshape(shape).event_to_plate(plate).drawn())
+        Ok(Var::stack(chosen)?.matmul(self.table()).reshape(shape))
+    }
+
+    /// The states with these one-hot vectors as the members of a plate.
+    pub(crate) fn members(&self, chosen: &[Var<'t, F>], plate: Plate, event: &Shape) -> GraphResult<Var<'t, F>> {
+        Ok(self.rows(chosen, event)?.event_to_plate(plate).drawn())
+    }
+
+    /// The one-hot vector of a joint state.
+    pub(crate) fn position_of(&self, value: Var<'t, F>) -> Var<'t, F> {
+        let width = self.values.len() / self.total().max(1);
+        let row = value.stop_gradient().reshape([1, width]);
+        // States are exact numbers, so that only the state's own row has distance zero.
+        1.0 - (self.table() - row).square().sum_axis(-1).gt(self.tape.constant(0.0))
     }
 
     /// Marks the first `members` states of an earlier set as picked, in their order.
     pub(crate) fn pick_members(&mut self, value: Var<'t, F>, plate: Plate, members: usize) {
-        let total = self.total();
-        let width = self.values.len() / total.max(1);
-        let table = self.tape.constant(self.values.clone().with_shape([total, width]));
         for member in 0..members {
-            let row = value.member(plate, member).stop_gradient().reshape([1, width]);
-            // States are exact numbers, so that only the member's own row has distance zero.
-            let chosen = 1.0 - (table - row).square().sum_axis(-1).gt(self.tape.constant(0.0));
+            let chosen = self.position_of(value.member(plate, member));
             self.free = self.free * (1.0 - chosen);
             self.picked.push(chosen);
         }

@@ -73,7 +73,7 @@ impl LocalExpectation {
         Self::default()
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 
     /// Sets the largest number of states of an element, 4096 by default; a node with more of them is an error.
     pub fn limit(self, states: usize) -> Self {

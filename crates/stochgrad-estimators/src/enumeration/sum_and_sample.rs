@@ -25,8 +25,12 @@
 //! | cost evaluations | $k + m$, and 1 for a shared baseline |
 //! | requirement on the cost | values |
 
+pub(crate) mod around;
+mod rest_family;
+
 use crate::common::unrolled::check_unrolled;
 use crate::enumeration::distinct_states::{DistinctStates, pick_draw, weighted};
+use crate::enumeration::sum_and_sample::around::SumAndSampleAround;
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Method, Order, Path, Profile, SampleContext, SampleSet, Terms,
@@ -66,6 +70,14 @@ impl SumAndSample {
     /// states.
     pub fn new(summed: usize, sampled: usize) -> Self {
         SumAndSample { summed, sampled, random: false, shared_baseline: false, limit: 4096 }
+    }
+
+    /// Sums over the `summed` likeliest states, and leaves the others to another method, whose guarantee and order the
+    /// sum has. The method is one for one-hot vectors, such as `ScoreFunction::new().samples(3).baseline(LeaveOneOut)`,
+    /// [`UnorderedSet`](crate::UnorderedSet), [`MeasureValued`](crate::MeasureValued) or
+    /// [`GumbelSoftmax`](crate::GumbelSoftmax), or one for the [numbers](SumAndSampleAround::numbered) of the states.
+    pub fn around<M>(summed: usize, method: M) -> SumAndSampleAround<M> {
+        SumAndSampleAround::new(summed, method)
     }
 
     /// Sums over states that are drawn without replacement, by their probabilities, instead of the likeliest states.

@@ -2,8 +2,15 @@
 
 mod double_reparameterization;
 mod evidence_bound;
-mod held;
+pub(crate) mod held;
+mod proposals;
 #[cfg(test)]
 mod tests;
+mod thermodynamic;
+#[cfg(test)]
+mod two_bits;
+mod wake_sleep;
 
 pub use evidence_bound::{EvidenceBound, Prior};
+pub use thermodynamic::ThermodynamicObjective;
+pub use wake_sleep::WakeSleep;

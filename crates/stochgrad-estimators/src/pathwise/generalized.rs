@@ -74,7 +74,7 @@ impl GeneralizedReparameterization {
         GeneralizedReparameterization { sampling: Sampling::default(), noise: WeakNoise::Proposal { augmentation } }
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 }
 
 impl Method for GeneralizedReparameterization {
@@ -110,17 +110,16 @@ where
         context: &SampleContext<'_, 't, F>,
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
-        let plate = context.sample_plate(self.sampling.plate)?;
-        let path =
-            distribution.weak_rsample(&context.draw(plate), self.noise).map_err(|source| context.error(source))?;
+        let (plate, draw) = self.sampling.members(context)?;
+        let path = distribution.weak_rsample(&draw, self.noise).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(path.value, plate))
     }
 
     fn terms<'t>(&self, context: &CostContext<'_, 't, F>, distribution: &D::On<'t>) -> GraphResult<Terms<'t, F>> {
         let mut terms = Terms::default();
         let zero = context.tape().constant(0.0);
-        let path =
-            distribution.weak_rsample(&context.sample_draw(), self.noise).map_err(|source| context.error(source))?;
+        let draw = self.sampling.draw_again(context);
+        let path = distribution.weak_rsample(&draw, self.noise).map_err(|source| context.error(source))?;
         for cost in context.totals()? {
             let value = zero.straight_through(cost.value.stop_gradient() * path.log_density);
             terms.gradient_terms.push(GradientTerm { value, summed: cost.joint });

@@ -58,11 +58,11 @@ impl ImplicitPathwise {
         Self::default()
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 }
 
 /// Checks that the distribution is continuous, since the distribution function of a discrete one has steps.
-fn check_continuous<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
+pub(super) fn check_continuous<'t, F: Real>(distribution: &dyn Distribution<'t, F>) -> Result<(), String> {
     match distribution.support() {
         support if support.is_continuous_scalar() => Ok(()),
         support => Err(format!(
@@ -106,8 +106,8 @@ where
         check_continuous(distribution).map_err(|problem| {
             context.error(DistributionError::Unsupported { distribution: distribution.name(), problem })
         })?;
-        let plate = context.sample_plate(self.sampling.plate)?;
-        let value = distribution.sample(&context.draw(plate)).map_err(|source| context.error(source))?;
+        let (plate, draw) = self.sampling.members(context)?;
+        let value = distribution.sample(&draw).map_err(|source| context.error(source))?;
         Ok(SampleSet::equal(implicit_path(distribution, value), plate))
     }
 }

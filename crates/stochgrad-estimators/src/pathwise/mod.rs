@@ -14,12 +14,13 @@
 //! | | |
 //! |---|---|
 //! | bias | none |
-//! | order | any through smooth operations, 1 through a kink (`relu`, `abs`, `max`) |
+//! | order | any through smooth operations, 1 through a kink (`relu`, `abs`, `max`); along implicit paths that of the distribution, 1 or 2 |
 //! | cost evaluations | one a sample, and one backward pass |
 //! | requirement on the cost | a derivative with respect to the sample |
 
 pub(crate) mod generalized;
 pub(crate) mod implicit;
+pub(crate) mod pairwise;
 
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;
@@ -62,7 +63,7 @@ impl Pathwise {
         Self::default()
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate, scheme }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 
     /// Accepts jumps on the paths from the value, and takes the derivative where it exists. The gradient is unbiased
     /// only if the jumps cancel, for example where two branches meet. Order 1.

@@ -1,12 +1,13 @@
 use super::*;
 use crate::counterfactual::measure_valued::MeasureValued;
 use crate::enumeration::enumerate::Enumerate;
+use crate::enumeration::without_replacement::WithoutReplacement;
 use crate::score_function::ScoreFunction;
 use std::sync::Arc;
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{
-    Bernoulli, Bijector, Categorical, Distribution, Gamma, Id, Laplace, Live, Normal, Relaxed, TransformedDistribution,
-    Uniform,
+    Bernoulli, Beta, Bijector, Categorical, Distribution, Family, Gamma, Id, InverseGaussian, Laplace, Live, Normal,
+    Relaxed, Reparameterized, StudentT, TransformedDistribution, Uniform,
 };
 use stochgrad_graph::{CostContext, DynMethod, GradientTerm, Graph, GraphError, Seed, Terms};
 use stochgrad_tape::{Tape, Var};
@@ -180,15 +181,111 @@ fn continuity_may_be_assumed_to_order_one() {
 }
 
 #[test]
-fn implicit_derivatives_are_of_the_first_order() {
+fn implicit_derivatives_have_the_order_of_the_distribution() {
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(1));
     let (shape, rate) = (graph.param("shape", 2.0).unwrap(), graph.param("rate", 1.5).unwrap());
     let x = graph.sample("x", &Gamma::new(shape, rate), &Pathwise::new()).unwrap();
     graph.cost("cost", x.square()).unwrap();
-    let gradients = graph.backward().unwrap();
-    assert_eq!(gradients.guarantee("shape").unwrap().order, Order::Finite(1));
-    assert_eq!(gradients.guarantee("rate").unwrap().order, Order::Any);
+    let surrogate = graph.surrogate().unwrap();
+    assert_eq!(surrogate.guarantee("shape").unwrap().order, Order::Finite(2));
+    assert_eq!(surrogate.guarantee("rate").unwrap().order, Order::Any);
+    let refused = surrogate.directional(&[("shape", scalar(1.0))], 3);
+    assert!(matches!(refused, Err(GraphError::Order { guaranteed: Order::Finite(2), .. })), "{refused:?}");
+    let y = graph.sample("y", &InverseGaussian::new(shape, rate), &Pathwise::new()).unwrap();
+    graph.cost("other", y.square()).unwrap();
+    assert_eq!(graph.surrogate().unwrap().guarantee("shape").unwrap().order, Order::Finite(1));
+}
+
+/// Checks the first and the second derivatives of an expected cost against exact ones, over many samples.
+fn assert_orders<D>(
+    what: &str,
+    at: &[f64],
+    distribution: impl for<'t> Fn(&[Var<'t, f64>]) -> D::On<'t>,
+    cost: for<'t> fn(Var<'t, f64>) -> Var<'t, f64>,
+    exact: &[(&[f64], usize, f64)],
+) where
+    D: Family<f64>,
+    for<'t> D::On<'t>: Live<'t, f64, Family = D> + Reparameterized<'t, f64>,
+{
+    const RUNS: usize = 40;
+    let mut found = vec![Vec::new(); exact.len()];
+    for run in 0..RUNS {
+        let tape = Tape::<f64>::new();
+        let graph = Graph::new(&tape, Seed::new(5).step(run));
+        let names: Vec<String> = (0..at.len()).map(|index| index.to_string()).collect();
+        let parameters: Vec<Var<'_, f64>> =
+            names.iter().zip(at).map(|(name, &value)| graph.param(name, value).unwrap()).collect();
+        let x = graph.sample("x", &distribution(&parameters), &Pathwise::new().samples(1000)).unwrap();
+        graph.cost("cost", cost(x)).unwrap();
+        let surrogate = graph.surrogate().unwrap();
+        for (found, (along, order, _)) in found.iter_mut().zip(exact) {
+            let along: Vec<(&str, Tensor<f64>)> =
+                names.iter().zip(*along).map(|(name, &part)| (name.as_str(), scalar(part))).collect();
+            found.push(surrogate.directional(&along, *order).unwrap().item().unwrap());
+        }
+    }
+    for (found, (along, order, expected)) in found.iter().zip(exact) {
+        let mean = found.iter().sum::<f64>() / RUNS as f64;
+        let variance = found.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (RUNS - 1) as f64;
+        let error = (variance / RUNS as f64).sqrt();
+        let within = (mean - expected).abs() < 4.0 * error;
+        assert!(within, "{what}, order {order} along {along:?}: {mean} ± {error}, expected {expected}");
+    }
+}
+
+/// Exact values from closed forms and quadrature.
+#[test]
+fn second_derivatives_along_gamma_variates_are_unbiased() {
+    fn gamma<'t>(p: &[Var<'t, f64>]) -> Gamma<Var<'t, f64>> {
+        Gamma::new(p[0], 1.0)
+    }
+    fn beta<'t>(p: &[Var<'t, f64>]) -> Beta<Var<'t, f64>> {
+        Beta::new(p[0], p[1])
+    }
+    fn student_t<'t>(p: &[Var<'t, f64>]) -> StudentT<Var<'t, f64>> {
+        StudentT::new(p[0], 0.0, 1.0)
+    }
+    type Cost = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
+    let (log, root, sine): (Cost, Cost, Cost) = (|x| x.ln(), |x| x.sqrt(), |x| x.sin());
+    let (square, tripled, cosine): (Cost, Cost, Cost) = (|x| x.square(), |x| (x * 3.0).sin(), |x| x.cos());
+    let one: &[f64] = &[1.0];
+    for (a, cost, first, second) in [
+        (0.7, log, 2.834049157, -6.434992874),
+        (0.7, root, 0.6585236177, -0.495097768),
+        (0.7, sine, 0.3833303847, -0.5678182001),
+        (2.3, log, 0.5425374587, -0.2881302434),
+        (2.3, sine, -0.2344807187, -0.1603889179),
+        (9.0, root, 0.1689278259, -0.009629574844),
+        (9.0, sine, 0.01371326791, -0.03253542326),
+        (2.3, square, 5.6, 2.0),
+    ] {
+        assert_orders::<Gamma>(&format!("Gamma({a})"), &[a], gamma, cost, &[(one, 1, first), (one, 2, second)]);
+    }
+    for (at, cost, by_a, [aa, ab, bb]) in [
+        ([1.4, 2.2], log, 0.7054786915, [-0.8876291296, 0.101499494, 0.101499494]),
+        ([1.4, 2.2], square, 0.1289995099, [-0.03148484686, -0.03863203815, 0.07499371741]),
+        ([1.4, 2.2], tripled, 0.1841016023, [-0.2447455927, 0.07802183473, -0.04790337487]),
+        ([0.6, 3.0], square, 0.1041447875, [0.01063305893, -0.04435655576, 0.0214267764]),
+        ([0.6, 3.0], tripled, 0.487999251, [-0.4623024348, -0.04041814223, 0.0207126921]),
+    ] {
+        let exact: [(&[f64], usize, f64); 4] =
+            [(&[1.0, 0.0], 1, by_a), (&[1.0, 0.0], 2, aa), (&[0.0, 1.0], 2, bb), (&[1.0, 1.0], 2, aa + 2.0 * ab + bb)];
+        assert_orders::<Beta>(&format!("Beta{at:?}"), &at, beta, cost, &exact);
+    }
+    for (nu, cost, first, second) in [
+        (3.5, cosine, 0.02389683517, -0.00997641858),
+        (8.0, square, -0.05555555556, 0.01851851852),
+        (8.0, cosine, 0.006260688621, -0.001386780974),
+    ] {
+        assert_orders::<StudentT>(
+            &format!("StudentT({nu})"),
+            &[nu],
+            student_t,
+            cost,
+            &[(one, 1, first), (one, 2, second)],
+        );
+    }
 }
 
 #[test]
@@ -270,7 +367,7 @@ where
 }
 
 #[test]
-fn a_recorded_replay_passes_pathwise_nodes_and_no_others() {
+fn a_recorded_replay_passes_pathwise_nodes_and_refuses_another_distribution() {
     fn record<'t, D, M>(
         tape: &'t Tape<f64>,
         distribution: impl Fn(Var<'t, f64>) -> D,
@@ -288,7 +385,8 @@ fn a_recorded_replay_passes_pathwise_nodes_and_no_others() {
         Ok(graph.backward()?.get("t")?.to_vec())
     }
     let tape = Tape::<f64>::new();
-    let error = record(&tape, Bernoulli::from_logits, &ScoreFunction::new()).unwrap_err();
+    let biased = WithoutReplacement::new(2).normalized();
+    let error = record(&tape, Bernoulli::from_logits, &biased).unwrap_err();
     assert!(matches!(&error, GraphError::Replay { node, .. } if node == "b"), "{error}");
     let tape = Tape::<f64>::new();
     let gradient = record(&tape, |b| Normal::new(b * 2.0, 1.0), &Pathwise::new()).unwrap();

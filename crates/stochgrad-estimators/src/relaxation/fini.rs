@@ -74,7 +74,7 @@ impl Fini {
         Fini { degree, sampling: Sampling::default(), assume_continuous: false }
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate, scheme }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.

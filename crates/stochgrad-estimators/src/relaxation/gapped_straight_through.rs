@@ -67,7 +67,7 @@ impl GappedStraightThrough {
         GappedStraightThrough { gap, ..self }
     }
 
-    sampling_setters! { self => self.samples.sampling; samples, on_plate, scheme }
+    sampling_setters! { self => self.samples.sampling; samples, on_plate, scheme, groups }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.

@@ -102,7 +102,7 @@ impl GumbelSoftmax {
         GumbelSoftmax { map, ..self }
     }
 
-    sampling_setters! { self => self.sampling; samples, on_plate, scheme }
+    sampling_setters! { self => self.sampling; samples, on_plate, scheme, groups }
 
     /// Accepts jumps on the paths from the value, as
     /// [`Pathwise::assume_continuous`](crate::Pathwise::assume_continuous) does.

@@ -106,7 +106,7 @@ impl<P> ImportanceSampling<P> {
 }
 
 impl<P, B> ImportanceSampling<P, B> {
-    sampling_setters! { self => self.sampling; samples, scheme }
+    sampling_setters! { self => self.sampling; samples, scheme, groups }
 
     /// Divides the weights by their sum. This is biased, and suits distributions that are known up to a factor.
     pub fn normalized(self) -> Self {

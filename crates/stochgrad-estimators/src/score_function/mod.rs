@@ -32,7 +32,7 @@ pub(crate) mod proposal;
 use crate::common::member_gradients::parameters_by_member;
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;
-use crate::score_function::baseline::{Baseline, Baselines, CostBaseline, Memory, NoBaseline};
+use crate::score_function::baseline::{Baseline, Baselines, CostBaseline, Memory, NoBaseline, independent_members};
 use stochgrad_distributions::{Distribution, DistributionError, Family, ScoreDifferentiable};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphError, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
@@ -79,8 +79,11 @@ impl<B> ScoreFunction<B> {
         self => self.sampling;
         samples,
         on_plate,
-        /// A baseline that is made of the other samples, such as [`LeaveOneOut`](crate::LeaveOneOut), is refused then.
-        scheme
+        /// A baseline that is made of the other samples is refused then, with the exception of
+        /// [`LeaveOneOut`](crate::LeaveOneOut) over several [`groups`](Self::groups).
+        scheme,
+        /// [`LeaveOneOut`](crate::LeaveOneOut) is then the mean cost of the other groups.
+        groups
     }
 
     /// Subtracts a baseline from the costs.
@@ -90,11 +93,12 @@ impl<B> ScoreFunction<B> {
 }
 
 fn name(sampling: &Sampling, baseline: Option<String>) -> String {
-    let samples = match sampling.plate {
-        SamplePlate::Single => None,
-        SamplePlate::New(1) => Some("1 sample".to_owned()),
-        SamplePlate::New(count) => Some(format!("{count} samples")),
-        SamplePlate::Shared(_) => Some("along a shared plate".to_owned()),
+    let samples = match (sampling.plate, sampling.groups) {
+        (SamplePlate::Single, 1) => None,
+        (SamplePlate::New(1), 1) => Some("1 sample".to_owned()),
+        (SamplePlate::New(count), 1) => Some(format!("{count} samples")),
+        (SamplePlate::Shared(_), 1) => Some("along a shared plate".to_owned()),
+        (plate, groups) => Some(format!("{groups} groups of {} samples", plate.samples())),
     };
     let scheme = sampling.scheme.map(|scheme| scheme.to_string());
     let settings: Vec<String> = baseline.into_iter().chain(scheme).chain(samples).collect();
@@ -211,15 +215,17 @@ pub fn check_baseline<F: Real>(tape: &Tape<F>, plate: Option<Plate>, baseline: &
 fn check_baseline_body<F: Real>(tape: &Tape<F>, plate: Option<Plate>, baseline: &dyn Memory) -> Result<(), String> {
     match plate {
         Some(plate) if tape.plate_kind(plate).is_independent() => baseline.check(tape.whole_plate_size(plate)),
-        Some(plate) if tape.plate_kind(plate) == PlateKind::SchemeSamples => baseline.check(1).map_err(|_| {
-            let name = baseline.name().unwrap_or_else(|| "this baseline".into());
-            format!(
-                "the members of plate \"{}\" are drawn by a sampling scheme and depend on one another, so that \
-                 {name}, which is made of the other members, would bias the gradient; use Constant, MovingAverage or \
-                 a FnBaseline, or leave the scheme out",
-                tape.plate_name(plate)
-            )
-        }),
+        Some(plate) if tape.plate_kind(plate) == PlateKind::SchemeSamples => {
+            baseline.check_groups(independent_members(tape, plate)).map_err(|_| {
+                let name = baseline.name().unwrap_or_else(|| "this baseline".into());
+                format!(
+                    "the members of plate \"{}\" are drawn by a sampling scheme and depend on one another, so that \
+                 {name}, which is made of the other members, would bias the gradient; use LeaveOneOut with several \
+                 groups, .groups(2) or more, use Constant, MovingAverage or a FnBaseline, or leave the scheme out",
+                    tape.plate_name(plate)
+                )
+            })
+        }
         _ => baseline.check(1),
     }
 }

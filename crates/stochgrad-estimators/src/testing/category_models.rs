@@ -9,7 +9,7 @@ use stochgrad_tensor::Tensor;
 /// A gradient method for one-hot vectors, chosen at run time.
 pub(crate) type CategoryMethod = DynMethod<f64, OneHotCategorical<Id>>;
 
-type Model = for<'a, 't> fn(&'a Graph<'t, f64>, &'a CategoryMethod) -> GraphResult<()>;
+pub(crate) type Model = for<'a, 't> fn(&'a Graph<'t, f64>, &'a CategoryMethod) -> GraphResult<()>;
 
 /// All graphs, by name.
 pub(crate) const MODELS: [(&str, Model); 6] = [

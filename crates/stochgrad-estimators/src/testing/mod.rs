@@ -5,4 +5,6 @@ mod compiled_replays;
 mod impossible_outcomes;
 pub(crate) mod models;
 mod sampling_schemes;
+mod scheme_groups;
+mod scheme_quantiles;
 mod varying_parameters;

@@ -6,22 +6,20 @@ use crate::relaxation::gumbel_softmax::GumbelSoftmax;
 use crate::relaxation::reinmax::ReinMax;
 use crate::relaxation::straight_through::StraightThrough;
 use crate::score_function::ScoreFunction;
-use crate::score_function::baseline::Constant;
-use crate::score_function::baseline::LeaveOneOut;
-use crate::score_function::baseline::Vimco;
+use crate::score_function::baseline::{Constant, LeaveOneOut, Vimco};
 use crate::testing::models::{self, BitMethod};
 use approx::assert_abs_diff_eq;
 use std::sync::Arc;
 use stochgrad_check::{Oracle, StatisticalTest};
 use stochgrad_distributions::{
-    Bernoulli, Exponential, Gamma, Id, Laplace, MultivariateNormal, Normal, OneHotCategorical, Poisson, Uniform,
+    Bernoulli, Exponential, Id, Laplace, MultivariateNormal, Normal, OneHotCategorical, Poisson, Uniform,
 };
-use stochgrad_graph::{DynMethod, Graph, GraphResult, Method, Seed};
+use stochgrad_graph::{DynMethod, Graph, GraphError, GraphResult, Method, Seed};
 use stochgrad_tape::Tape;
 use stochgrad_tensor::Tensor;
 use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
-const SCHEMES: [SamplingScheme; 4] = [
+pub(super) const SCHEMES: [SamplingScheme; 4] = [
     SamplingScheme::Antithetic,
     SamplingScheme::Stratified,
     SamplingScheme::Systematic,
@@ -300,6 +298,7 @@ fn what_looks_at_several_members_is_refused() {
     for error in [
         graph.sample("x", &distribution, &method.baseline(LeaveOneOut)).unwrap_err().to_string(),
         graph.sample("y", &distribution, &method.baseline(Vimco::new())).unwrap_err().to_string(),
+        graph.sample("z", &distribution, &method.groups(2).baseline(Vimco::new())).unwrap_err().to_string(),
     ] {
         assert!(error.contains("would bias") && error.contains("MovingAverage"), "{error}");
     }
@@ -331,8 +330,14 @@ fn unusable_plans_are_refused() {
     let plate = graph.plate("samples", 3).unwrap();
     let error = graph.sample("y", &distribution, &scheme.on_plate(plate)).unwrap_err().to_string();
     assert!(error.contains("scheme_plate"), "{error}");
-    let error = graph.sample("z", &Gamma::new(graph.constant(2.0), 1.0), &scheme.samples(2)).unwrap_err().to_string();
-    assert!(error.contains("rejection"), "{error}");
+    let error = graph.sample("y", &distribution, &scheme.on_plate(plate).groups(2)).unwrap_err().to_string();
+    assert!(error.contains("shared plate") && error.contains(".samples(n)"), "{error}");
+    let error = graph.sample("z", &distribution, &Pathwise::new().samples(2).groups(2)).unwrap_err().to_string();
+    assert!(error.contains(".scheme(…)"), "{error}");
+    for (samples, groups) in [(0, 2), (2, 0)] {
+        let empty = scheme.samples(samples).groups(groups);
+        assert!(matches!(graph.sample("z", &distribution, &empty), Err(GraphError::EmptyPlate { .. })));
+    }
     let wide = Normal::new(graph.constant(Tensor::<f64>::zeros([513])), 1.0);
     let error =
         graph.sample("w", &wide, &Pathwise::new().samples(2).scheme(SamplingScheme::sobol())).unwrap_err().to_string();
@@ -355,5 +360,13 @@ fn names_say_the_plan() {
     assert_eq!(
         Pathwise::new().samples(2).scheme(SamplingScheme::Sobol { first: 3 }).name(),
         "pathwise (Sobol from dimension 3, 2 samples)"
+    );
+    assert_eq!(
+        ScoreFunction::new().samples(2).scheme(SamplingScheme::Antithetic).groups(3).baseline(LeaveOneOut).name(),
+        "score function (leave-one-out, antithetic, 3 groups of 2 samples)"
+    );
+    assert_eq!(
+        MeasureValued::new().samples(4).scheme(SamplingScheme::Stratified).groups(2).name(),
+        "measure-valued (stratified, 2 groups of 4 samples)"
     );
 }

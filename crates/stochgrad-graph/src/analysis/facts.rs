@@ -36,6 +36,7 @@ impl<'a, 't, F: Real> Analysis<'a, 't, F> {
     pub(crate) fn new(graph: &'a Graph<'t, F>, state: &'a State<'t, F>) -> GraphResult<Self> {
         graph.tape().check()?;
         state.check_factors()?;
+        state.replaced_methods.check(state.nodes.iter().map(|node| &node.address))?;
         let recording = Recording::new(graph, state);
         let mut paths = worst_paths(&recording);
         let mixing = Mixing::new(&recording);

@@ -47,7 +47,9 @@ impl Mixing {
         let mut unions: HashMap<(u32, u32), u32> = HashMap::new();
         tape.visit(recording.end, &mut |visit| {
             let mut set = 0_u32;
-            for input in 0..visit.inputs.len() {
+            // The estimate of a derivative does not affect the value.
+            let operands = if matches!(visit.op, Op::Estimated(_)) { 1 } else { visit.inputs.len() };
+            for input in 0..operands {
                 let own = visit.input_plates(input);
                 let mut joined = mixing.of_value[visit.inputs[input].index()];
                 // The states of an enumerated node lack the plates of its parameters, which its weights carry.

@@ -5,6 +5,7 @@ use crate::guarantee::Path;
 use crate::method::profile::Access;
 use std::collections::HashMap;
 use std::panic::Location;
+use stochgrad_distributions::{Order, SamplePath};
 use stochgrad_tape::{Degree, DetachReason, Op, PlateKind, SiteId, Smoothness, Tape, Weights};
 use stochgrad_tensor::Real;
 
@@ -25,6 +26,7 @@ pub(crate) fn worst_paths<F: Real>(recording: &Recording<'_, '_, F>) -> Vec<Path
         return nodes.iter().map(|_| Path::smooth()).collect();
     }
     let mut worst = vec![(Smoothness::Constant, None::<usize>); end];
+    let mut samples = vec![Order::Any; end];
     let sites: HashMap<SiteId, usize> = nodes.iter().enumerate().map(|(index, node)| (node.site, index)).collect();
     for (_, part) in recording.parts() {
         worst[part.value.id().index()].0 = Smoothness::Smooth;
@@ -39,21 +41,33 @@ pub(crate) fn worst_paths<F: Real>(recording: &Recording<'_, '_, F>) -> Vec<Path
     }
     tape.visit_backwards(end, &mut |visit| {
         let (below, through) = worst[visit.id.index()];
+        let order = samples[visit.id.index()];
         for (input, id) in visit.inputs.iter().enumerate() {
-            let (edge, below) = match visit.op {
-                Op::Sample(site) if input > 0 => match sites.get(site).map(|&index| &nodes[index]) {
-                    Some(node) if !node.method.is_rerecordable() => {
-                        let score =
-                            node.parameters.get(input - 1).map_or(Smoothness::Jump, |parameter| parameter.score);
-                        (if score == Smoothness::Constant { Smoothness::Jump } else { score }, Smoothness::Smooth)
+            let (edge, below, order) = match visit.op {
+                Op::Sample(site) if input > 0 => {
+                    let Some(node) = sites.get(site).map(|&index| &nodes[index]) else { continue };
+                    let parameter = node.parameters.get(input - 1);
+                    let score = parameter.map_or(Smoothness::Jump, |parameter| parameter.score);
+                    match parameter.map_or(SamplePath::None, |parameter| parameter.path) {
+                        // A replay passes on a relaxed value.
+                        _ if node.method.relaxes_in_replays() => (Smoothness::Smooth, below, order),
+                        _ if !node.method.is_rerecordable() => {
+                            let score = if score == Smoothness::Constant { Smoothness::Jump } else { score };
+                            (score, Smoothness::Smooth, Order::Any)
+                        }
+                        // The value passes the derivative, as a recorded function of the parameter or implicitly.
+                        SamplePath::Recorded(along) | SamplePath::Implicit(along) => {
+                            (Smoothness::Smooth, below.min(Smoothness::Smooth), order.min(along))
+                        }
+                        SamplePath::None => (Smoothness::Jump, below, order),
                     }
-                    _ => continue,
-                },
-                _ => (visit.smoothness(input), below),
+                }
+                _ => (visit.smoothness(input), below, order),
             };
             if edge == Smoothness::Constant || below == Smoothness::Constant {
                 continue;
             }
+            samples[id.index()] = samples[id.index()].min(order);
             let here = if edge >= below { (edge, Some(visit.id.index())) } else { (below, through) };
             let slot = &mut worst[id.index()];
             if here.0 > slot.0 {
@@ -74,11 +88,12 @@ pub(crate) fn worst_paths<F: Real>(recording: &Recording<'_, '_, F>) -> Vec<Path
                     smoothness: Smoothness::Jump,
                     through: Some(("a value that host code read".into(), read.location)),
                     degree: Degree::UNBOUNDED,
+                    samples: Order::Any,
                 };
             }
             let (smoothness, through) = worst[node.value.id().index()];
             let through = through.filter(|_| smoothness > Smoothness::Smooth).and_then(|index| describe(tape, index));
-            Path { smoothness, through, degree: Degree::UNBOUNDED }
+            Path { smoothness, through, degree: Degree::UNBOUNDED, samples: samples[node.value.id().index()] }
         })
         .collect()
 }

@@ -119,7 +119,9 @@ fn reaching_costs<F: Real>(recording: &Recording<'_, '_, F>) -> Vec<bool> {
     }
     recording.tape.visit_backwards(recording.end, &mut |visit| {
         if reaches[visit.id.index()] {
-            visit.inputs.iter().for_each(|input| reaches[input.index()] = true);
+            // The estimate of a derivative does not affect the value.
+            let operands = if matches!(visit.op, Op::Estimated(_)) { 1 } else { visit.inputs.len() };
+            visit.inputs[..operands].iter().for_each(|input| reaches[input.index()] = true);
         }
     });
     reaches

@@ -11,10 +11,12 @@ mod objective;
 mod outputs;
 mod plates;
 pub(crate) mod qualification;
+pub(crate) mod redrawn;
 mod sampling;
 pub(crate) mod scan;
 pub(crate) mod schedule;
 pub(crate) mod state;
+mod subset;
 
 use crate::address::{Address, Seed};
 use crate::error::GraphResult;

@@ -58,6 +58,7 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn profile(&self) -> Profile;
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent>;
     fn is_rerecordable(&self) -> bool;
+    fn relaxes_in_replays(&self) -> bool;
     fn slots(&self) -> MethodSlots;
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>>;
     fn passes_gradient(&self, path: &Path) -> bool;
@@ -69,6 +70,12 @@ pub(crate) trait ErasedMethod<F: Real> {
     ) -> GraphResult<Option<Var<'t, F>>>;
     fn terms<'t>(&self, at: Bind<'_, 't, F>, context: &CostContext<'_, 't, F>) -> GraphResult<Terms<'t, F>>;
     fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>>;
+    /// The value that stands for the sample where the distribution has changed to the second one.
+    fn relaxed_value<'t>(
+        &self,
+        at: [Bind<'_, 't, F>; 2],
+        context: &CostContext<'_, 't, F>,
+    ) -> GraphResult<Option<Var<'t, F>>>;
     /// Samples another node with this distribution and this method, for a further step of a loop.
     fn sample_again<'t>(&self, graph: &Graph<'t, F>, at: Bind<'_, 't, F>) -> GraphResult<Var<'t, F>>;
     fn parameters<'t>(&self, at: Bind<'_, 't, F>) -> GraphResult<Parameters<'t, F>>;
@@ -106,7 +113,7 @@ impl<D, M> Erased<D, M> {
 }
 
 impl<F: Real, D: Family<F>, M: GradientMethod<F, D> + Clone + 'static> ErasedMethod<F> for Erased<D, M> {
-    forward_method! { self => self.method; name, profile, is_rerecordable, slots }
+    forward_method! { self => self.method; name, profile, is_rerecordable, relaxes_in_replays, slots }
     forward_method! { <F, D> self => self.method; passes_gradient, group }
 
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent> {
@@ -132,6 +139,14 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D> + Clone + 'static> ErasedMet
 
     fn resample<'t>(&self, at: Bind<'_, 't, F>, context: &SampleContext<'_, 't, F>) -> GraphResult<SampleSet<'t, F>> {
         self.method.resample(context, &self.bind(at)?)
+    }
+
+    fn relaxed_value<'t>(
+        &self,
+        [at, changed]: [Bind<'_, 't, F>; 2],
+        context: &CostContext<'_, 't, F>,
+    ) -> GraphResult<Option<Var<'t, F>>> {
+        self.method.relaxed_value(context, &self.bind(at)?, &self.bind(changed)?)
     }
 
     fn sample_again<'t>(&self, graph: &Graph<'t, F>, at: Bind<'_, 't, F>) -> GraphResult<Var<'t, F>> {

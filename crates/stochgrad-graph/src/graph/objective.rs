@@ -146,6 +146,8 @@ impl<'t, F: Real> Graph<'t, F> {
         let mut graph = Graph::with_noise(&tape, noise);
         graph.validate.set(self.validate.get());
         graph.replaced = Some((address.clone(), value));
+        graph.replace_methods_of(self);
+        graph.redraw_noise(&self.state().redrawn_noise);
         Some(model(&graph).and_then(|()| {
             let total = graph.total_cost().peek()?;
             Ok(total.as_slice().first().copied().unwrap_or(F::NAN))

@@ -43,11 +43,29 @@ impl<'t, F: Real> Graph<'t, F> {
         M: GradientMethod<F, D::Family> + Clone + 'static,
     {
         let address = self.address_in_scan(named);
+        match self.replaced_method::<D::Family>((&address, named), distribution.name(), at)? {
+            None => self.sample_by(named, &address, distribution, method, at),
+            Some(method) => self.sample_by(named, &address, distribution, &method, at),
+        }
+    }
+
+    /// A stochastic node with exactly this method.
+    fn sample_by<D, M>(
+        &self,
+        named: &Address,
+        address: &Address,
+        distribution: &D,
+        method: &M,
+        at: &'static Location<'static>,
+    ) -> GraphResult<Var<'t, F>>
+    where
+        D: Live<'t, F>,
+        M: GradientMethod<F, D::Family> + Clone + 'static,
+    {
         let before = (self.tape.len(), self.tape.side_records());
         let parameters = distribution.parameters();
-        let plates = self.begin_node(&address, &parameters, at)?;
-        let context =
-            SampleContext { tape: self.tape, noise: self.noise(), address: &address, plates, replayed: None, at };
+        let plates = self.begin_node(address, &parameters, at)?;
+        let context = SampleContext { tape: self.tape, noise: self.noise(), address, plates, replayed: None, at };
         let first = self.tape.requirements();
         if self.validate.get() {
             distribution.validate().map_err(|source| context.error(source))?;
@@ -149,7 +167,8 @@ impl<'t, F: Real> Graph<'t, F> {
                     at,
                 });
             }
-            let weights = if differentiable { weights } else { weights.stop_gradient() };
+            // Drawn: the gradient function of the method accounts for weights without derivatives.
+            let weights = if differentiable { weights } else { weights.drawn() };
             self.tape.set_weights(plate, Weights::Given { id: weights.id(), differentiable });
         }
         let site = self.tape.new_site();

@@ -5,8 +5,10 @@ use crate::evidence::Factor;
 use crate::graph::cost::Cost;
 use crate::graph::node::StochasticNode;
 use crate::graph::qualification::{OpenPath, Qualification};
+use crate::graph::redrawn::RedrawnNoise;
 use crate::graph::scan::log::ScanLog;
 use crate::graph::schedule::Schedule;
+use crate::method::replacements::ReplacedMethods;
 use std::collections::HashMap;
 use std::panic::Location;
 use stochgrad_tape::{Plate, Var};
@@ -37,6 +39,10 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) addresses: HashMap<Address, &'static Location<'static>>,
     /// The log-probabilities of all draws, while the joint distribution is recorded.
     pub(crate) log_probs: Vec<Var<'t, F>>,
+    /// The methods that are used instead of those of the nodes.
+    pub(crate) replaced_methods: ReplacedMethods<F>,
+    /// The nodes whose noise differs from that of the same seed elsewhere.
+    pub(crate) redrawn_noise: RedrawnNoise,
     /// The loop that is being recorded.
     pub(crate) scans: Vec<ScanLog<'t, F>>,
 }
@@ -60,6 +66,8 @@ impl<F: Real> State<'_, F> {
             used: HashMap::new(),
             addresses: HashMap::new(),
             log_probs: Vec::new(),
+            replaced_methods: ReplacedMethods::none(),
+            redrawn_noise: RedrawnNoise::none(),
             scans: Vec::new(),
         }
     }

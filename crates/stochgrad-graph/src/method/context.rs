@@ -15,10 +15,10 @@ use stochgrad_tensor::Real;
 /// The costs are detached: no gradient flows through them, except where the documentation of a query says so.
 #[derive(Clone)]
 pub struct CostContext<'a, 't, F: Real> {
-    queries: &'a dyn CostQueries<'t, F>,
-    node: usize,
+    pub(crate) queries: &'a dyn CostQueries<'t, F>,
+    pub(crate) node: usize,
     /// The parts of costs that are considered, and the label of this choice; `None` for all downstream of the node.
-    chosen: Option<(Rc<[PartNumber]>, String)>,
+    pub(crate) chosen: Option<(Rc<[PartNumber]>, String)>,
 }
 
 impl<'a, 't, F: Real> CostContext<'a, 't, F> {
@@ -162,18 +162,24 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     }
 
     /// The costs downstream if the node's value were `value`, which lies on the same plates: recorded, so that
-    /// gradients flow through it.
+    /// derivatives flow through it, of the value and of everything else.
+    ///
+    /// A node downstream that is neither a recorded function of its parameters nor
+    /// [relaxes](crate::Method::relaxes_in_replays) is drawn again, under the same noise, and the costs below it carry the magic box of its log-probability. In expectation over its draws, derivatives of
+    /// every order are then those of the expected cost. Jumps pass no derivative: see
+    /// [`path_order`](crate::path_order).
     ///
     /// # Errors
-    /// If the replay reaches a stochastic node whose values are not recorded functions of its parameters (the
-    /// derivative would miss this dependence), or host code branched on a value that changes.
+    /// If the replay draws a node again that samples another distribution, or weighted values of low order, or if host
+    /// code branched on a value that changes.
     pub fn recorded_replay(&self, value: Var<'t, F>) -> GraphResult<Vec<NodeCost<'t, F>>> {
         self.queries.recorded_replay(self.node, &self.parts(), value)
     }
 
     /// Several [`recorded_replay`](Self::recorded_replay)s in one pass, with the values as members of a plate: for each
     /// cost, in the same order, what it would be with each of the values. A gradient of all of them takes one pass,
-    /// too.
+    /// too. Here, derivatives flow through the values only: everything else on which the costs depend is held, so that
+    /// a control variate made of the costs adds no variance to other derivatives.
     ///
     /// # Errors
     /// Those of [`recorded_replay`](Self::recorded_replay), and for values of different shapes.

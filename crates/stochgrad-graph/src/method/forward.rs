@@ -34,13 +34,13 @@
 macro_rules! forward_method {
     ($this:ident => $to:expr; all) => {
         $crate::forward_method! {
-            $this => $to; name, profile, sample_plate, is_rerecordable, slots
+            $this => $to; name, profile, sample_plate, is_rerecordable, relaxes_in_replays, slots
         }
     };
     (<$F:ident, $D:ident> $this:ident => $to:expr; all) => {
         $crate::forward_method! {
             <$F, $D> $this => $to;
-            guarantee, sample, resample, passes_gradient, gradient_function, terms, group, candidates, report
+            guarantee, sample, resample, relaxed_value, passes_gradient, gradient_function, terms, group, candidates, report
         }
     };
     ($this:ident => $to:expr; $($method:ident),+ $(,)?) => {
@@ -67,6 +67,11 @@ macro_rules! forward_method {
     (@is_rerecordable $this:ident, $to:expr) => {
         fn is_rerecordable(&$this) -> bool {
             $crate::Method::is_rerecordable(&$to)
+        }
+    };
+    (@relaxes_in_replays $this:ident, $to:expr) => {
+        fn relaxes_in_replays(&$this) -> bool {
+            $crate::Method::relaxes_in_replays(&$to)
         }
     };
     (@slots $this:ident, $to:expr) => {
@@ -99,6 +104,16 @@ macro_rules! forward_method {
             distribution: &$D::On<'t>,
         ) -> $crate::GraphResult<$crate::SampleSet<'t, $F>> {
             $crate::GradientMethod::<$F, $D>::resample(&$to, context, distribution)
+        }
+    };
+    (@relaxed_value $this:ident, $to:expr, $F:ident, $D:ident) => {
+        fn relaxed_value<'t>(
+            &$this,
+            context: &$crate::CostContext<'_, 't, $F>,
+            distribution: &$D::On<'t>,
+            changed: &$D::On<'t>,
+        ) -> $crate::GraphResult<::std::option::Option<$crate::__private::Var<'t, $F>>> {
+            $crate::GradientMethod::<$F, $D>::relaxed_value(&$to, context, distribution, changed)
         }
     };
     (@passes_gradient $this:ident, $to:expr, $F:ident, $D:ident) => {

@@ -15,9 +15,11 @@ pub(crate) mod node_cost;
 pub(crate) mod node_method;
 pub(crate) mod places;
 pub(crate) mod profile;
+pub(crate) mod replacements;
 pub(crate) mod sample_context;
 pub(crate) mod sample_path;
 pub(crate) mod sample_set;
+pub(crate) mod set_part;
 pub(crate) mod slot_set;
 pub(crate) mod terms;
 pub(crate) mod updates;
@@ -55,6 +57,11 @@ pub trait Method: Send + Sync {
     /// Whether the values are recorded functions of the parameters. A replay records such a node again, and asks any
     /// other method to [resample](GradientMethod::resample).
     fn is_rerecordable(&self) -> bool {
+        false
+    }
+
+    /// Whether the method has a [relaxed value](GradientMethod::relaxed_value) for differentiable replays of other nodes.
+    fn relaxes_in_replays(&self) -> bool {
         false
     }
 
@@ -111,6 +118,23 @@ pub trait GradientMethod<F: Real, D: Family<F>>: Method {
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         self.sample(context, distribution)
+    }
+
+    /// A value between the states that stands for the sample in a differentiable replay of a node upstream, where the
+    /// distribution has `changed`: a recorded function of its parameters, under the noise of the sample. Without one,
+    /// the node is drawn again, and contributes its score, which has a higher variance. Only methods whose costs are
+    /// defined between the states should have one; they say so with [`Method::relaxes_in_replays`].
+    ///
+    /// # Errors
+    /// Those of the distribution and the noise source.
+    fn relaxed_value<'t>(
+        &self,
+        context: &CostContext<'_, 't, F>,
+        distribution: &D::On<'t>,
+        changed: &D::On<'t>,
+    ) -> GraphResult<Option<Var<'t, F>>> {
+        let _ = (context, distribution, changed);
+        Ok(None)
     }
 
     /// Whether gradients flow through the sampled value. Called before differentiation.

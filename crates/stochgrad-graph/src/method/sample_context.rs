@@ -2,12 +2,11 @@
 
 use crate::address::Address;
 use crate::error::{GraphError, GraphResult};
-use crate::method::sample_set::{SamplePlate, SampleSet};
+use crate::method::sample_set::{GroupedScheme, SamplePlate, SampleSet};
 use std::panic::Location;
 use stochgrad_distributions::{Distribution, DistributionError, Draw, NoiseSource};
 use stochgrad_tape::{Plate, PlateKind, PlateSet, Plates, Tape};
 use stochgrad_tensor::Real;
-use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// What a gradient method can use to sample its node: the tape, the noise, and the plates.
 pub struct SampleContext<'a, 't, F: Real> {
@@ -32,6 +31,11 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         self.address
     }
 
+    /// Where the node is sampled.
+    pub fn location(&self) -> &'static Location<'static> {
+        self.at
+    }
+
     /// The plates of the parameters.
     pub fn parameter_plates(&self) -> &Plates {
         self.plates.as_plates()
@@ -40,6 +44,20 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
     /// Whether the node is drawn again downstream of a counterfactual replay.
     pub fn is_replay(&self) -> bool {
         self.replayed.is_some()
+    }
+
+    /// The context of a node inside this one, whose sample set becomes a part of that of this node. Its noise is that of
+    /// its own address, and its plate is its own. In a replay, the plate is the
+    /// [part](Tape::plate_part) of the plate of this node.
+    pub fn nested<'b>(&'b self, address: &'b Address) -> SampleContext<'b, 't, F> {
+        SampleContext {
+            tape: self.tape,
+            noise: self.noise,
+            address,
+            plates: self.plates.clone(),
+            replayed: self.replayed.map(|plate| plate.and_then(|plate| self.tape.plate_part(plate))),
+            at: self.at,
+        }
     }
 
     /// Makes a plate that belongs to the node, inside the plates of the parameters. In a replay, returns the plate of
@@ -108,16 +126,17 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
 
     /// The plate for a setting, and a request for values on it: independent, or drawn by a sampling scheme. The members
     /// of a scheme depend on one another, which the kind of the plate states, and a cost of several of them is refused.
+    /// Several groups lie on a plate around that of their members.
     ///
     /// # Errors
-    /// As [`plate`](Self::plate). Also for a scheme without a plate, and for a scheme along a plate whose members are
-    /// independent draws.
+    /// As [`plate`](Self::plate). Also for a scheme without a plate, for a scheme along a plate whose members are
+    /// independent draws, and for groups along a shared plate.
     pub fn members(
         &self,
         setting: SamplePlate,
-        scheme: Option<SamplingScheme>,
+        scheme: Option<GroupedScheme>,
     ) -> GraphResult<(Option<Plate>, Draw<'_, F>)> {
-        let Some(scheme) = scheme else {
+        let Some(GroupedScheme { scheme, groups }) = scheme else {
             let plate = self.sample_plate(setting)?;
             return Ok((plate, self.draw(plate)));
         };
@@ -127,15 +146,22 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
             problem: problem.into(),
             at: self.at,
         };
-        let plate = match setting {
+        let (outer, plate) = match setting {
             SamplePlate::Single => {
                 return Err(refused(
                     "a sampling scheme draws several samples, got one; set their number with .samples(n)",
                 ));
             }
-            SamplePlate::New(size) => self.plate(size, PlateKind::SchemeSamples)?,
+            SamplePlate::New(size) if groups == 1 => (None, self.plate(size, PlateKind::SchemeSamples)?),
+            SamplePlate::New(size) => self.grouped_plates(groups, size)?,
+            SamplePlate::Shared(_) if groups != 1 => {
+                return Err(refused(
+                    "the groups of a scheme have a plate of the node's own, and the shared plate has none around it; \
+                     leave .groups(n) out, or use .samples(n) instead of .on_plate(plate)",
+                ));
+            }
             SamplePlate::Shared(_) => match self.sample_plate(setting)? {
-                Some(plate) if self.tape.plate_kind(plate) == PlateKind::SchemeSamples => plate,
+                Some(plate) if self.tape.plate_kind(plate) == PlateKind::SchemeSamples => (None, plate),
                 _ => {
                     return Err(refused(
                         "the members of the shared plate are independent draws, and those of a sampling scheme are \
@@ -144,7 +170,27 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
                 }
             },
         };
-        Ok((Some(plate), self.draw(Some(plate)).with_scheme(scheme, plate)))
+        let plates: Plates = outer.into_iter().chain([plate]).collect();
+        Ok((Some(plate), self.draw_on(&plates).with_scheme(scheme, plate)))
+    }
+
+    /// The plate of the groups of a scheme, and inside it that of the members of each group.
+    fn grouped_plates(&self, groups: usize, size: usize) -> GraphResult<(Option<Plate>, Plate)> {
+        if groups == 0 {
+            return Err(GraphError::EmptyPlate { name: format!("{} groups", self.address), at: self.at });
+        }
+        if self.replayed.is_some() {
+            let plate = self.plate(size, PlateKind::SchemeSamples)?;
+            return Ok((groups_around(self.tape, plate), plate));
+        }
+        let groups =
+            self.tape.plate(&format!("{} groups", self.address), groups, PlateKind::SampleGroups, &self.plates);
+        let inside = self.plates.union(&[groups]);
+        if size == 0 {
+            return Err(GraphError::EmptyPlate { name: self.address.to_string(), at: self.at });
+        }
+        let plate = self.tape.plate(&self.address.to_string(), size, PlateKind::SchemeSamples, &inside);
+        Ok((Some(groups), plate))
     }
 
     /// A request for values on the plates of the parameters and the given plate.
@@ -177,7 +223,7 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
         &self,
         distribution: &dyn Distribution<'t, F>,
         setting: SamplePlate,
-        scheme: Option<SamplingScheme>,
+        scheme: Option<GroupedScheme>,
     ) -> GraphResult<SampleSet<'t, F>> {
         let (plate, draw) = self.members(setting, scheme)?;
         let value = distribution.sample(&draw).map_err(|source| self.error(source))?;
@@ -191,4 +237,10 @@ impl<'a, 't, F: Real> SampleContext<'a, 't, F> {
             source => GraphError::Distribution { node: self.address.to_string(), source, at: self.at },
         }
     }
+}
+
+/// The plate of the independent groups of which those on a plate of scheme members are one, if there is one.
+pub fn groups_around<F: Real>(tape: &Tape<F>, members: Plate) -> Option<Plate> {
+    let around = tape.closure(&[members]);
+    around.into_iter().rfind(|&plate| plate != members && tape.plate_kind(plate) == PlateKind::SampleGroups)
 }

@@ -2,6 +2,7 @@
 
 use stochgrad_tape::{Plate, Var};
 use stochgrad_tensor::Real;
+use stochgrad_tensor::sampling_scheme::SamplingScheme;
 
 /// The plate along which a node is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -22,6 +23,22 @@ impl SamplePlate {
             SamplePlate::New(samples) => samples,
             SamplePlate::Single | SamplePlate::Shared(_) => 1,
         }
+    }
+}
+
+/// How samples are drawn jointly: by a sampling scheme, in independent groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupedScheme {
+    /// The scheme, by which the members of each group are drawn.
+    pub scheme: SamplingScheme,
+    /// The number of independent groups. With more than one, they lie on a plate of their own, outside of that of their
+    /// members.
+    pub groups: usize,
+}
+
+impl From<SamplingScheme> for GroupedScheme {
+    fn from(scheme: SamplingScheme) -> Self {
+        GroupedScheme { scheme, groups: 1 }
     }
 }
 

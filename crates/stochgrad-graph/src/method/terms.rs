@@ -52,7 +52,7 @@ pub struct AuxiliaryLoss<'t, F: Real> {
 pub struct Terms<'t, F: Real> {
     /// Control variates, of value zero and mean zero.
     pub control_variates: Vec<Var<'t, F>>,
-    /// Gradient terms, which are valid to order 1.
+    /// Gradient terms. They are valid to order 1, unless the method records them as functions of the parameters.
     pub gradient_terms: Vec<GradientTerm<'t, F>>,
     /// Losses for the method's own parameters.
     pub auxiliary: Vec<AuxiliaryLoss<'t, F>>,

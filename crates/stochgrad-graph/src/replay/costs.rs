@@ -5,6 +5,7 @@ use crate::method::cost_queries::PartNumber;
 use crate::method::node_cost::NodeCost;
 use crate::reduction::{reduce, reduced_plates};
 use crate::replay::counterfactuals::Counterfactuals;
+use crate::replay::differentiable::Derivatives;
 use stochgrad_tape::{IdMap, Op, Plate, PlateKind, PlateSet, Var};
 use stochgrad_tensor::Real;
 
@@ -33,15 +34,14 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
         node: usize,
         parts: &[PartNumber],
         value: Var<'t, F>,
+        derivatives: Derivatives,
     ) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        let ids = self.rerecord(node, value, &self.cone(node), true)?;
+        let mut replay = self.differentiable_replay(node, value, derivatives)?;
         let mut costs = self.credit.costs(node, parts)?;
         for cost in &mut costs {
             let mut sum: Option<Var<'t, F>> = None;
             for at in self.parts_of(node, parts, cost) {
-                let part = self.recording().part(at);
-                let again = self.tape().var(ids.get(part.value.id()))?;
-                let value = reduce(again, &self.outside(node, &part.plates, &cost.joint), &ids, true);
+                let value = replay.part(at, &self.outside(node, &self.recording().part(at).plates, &cost.joint))?;
                 sum = Some(sum.map_or(value, |sum| sum + value));
             }
             cost.value = sum.unwrap_or(cost.value);
@@ -63,7 +63,8 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
             true => (0..values.len()).map(|value| cost.value.member(plate, value)).collect(),
             false => vec![cost.value; values.len()],
         };
-        Ok(self.recorded_costs(node, parts, together)?.into_iter().map(each).collect())
+        let costs = self.recorded_costs(node, parts, together, Derivatives::ThroughValue)?;
+        Ok(costs.into_iter().map(each).collect())
     }
 
     /// See [`CostContext::replay`](crate::CostContext::replay).
@@ -77,7 +78,7 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
         let cone = self.cone(node);
         let primal = self.stochastic_node(node).value;
         let value = value.broadcast_to(primal.shape()).expand_plates(&self.distinct_plates(node, &cone)?);
-        let ids = self.rerecord(node, value, &cone, false)?;
+        let ids = self.rerecord(node, value, &cone)?;
         let mut found = Vec::new();
         for total in self.credit.totals(node, parts)? {
             let mut sum: Option<Var<'t, F>> = None;

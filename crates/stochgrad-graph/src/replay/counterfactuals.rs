@@ -46,16 +46,10 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
         self.tape().cone(self.stochastic_node(node).value.id(), self.recording().end)
     }
 
-    /// Records the cone of a node again with `value` in the place of its sample, and returns what stands for what. With
-    /// `differentiable`, nodes that would pass no gradient are an error.
-    pub(crate) fn rerecord(
-        &self,
-        node: usize,
-        value: Var<'t, F>,
-        cone: &[Id],
-        differentiable: bool,
-    ) -> GraphResult<IdMap> {
-        self.rerecord_elements(node, value, cone, differentiable, None)
+    /// Records the cone of a node again with `value` in the place of its sample, and returns what stands for what. No
+    /// derivative is taken of the result.
+    pub(crate) fn rerecord(&self, node: usize, value: Var<'t, F>, cone: &[Id]) -> GraphResult<IdMap> {
+        self.rerecord_elements(node, value, cone, None)
     }
 
     /// As [`rerecord`](Self::rerecord). If the value differs from the sample in one element for each member of a plate,
@@ -65,7 +59,6 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
         node: usize,
         value: Var<'t, F>,
         cone: &[Id],
-        differentiable: bool,
         mut elements: Option<ElementProducts<'t, F>>,
     ) -> GraphResult<IdMap> {
         self.check_host_reads(node, cone)?;
@@ -74,7 +67,7 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
         for &id in cone {
             let var = self.tape().var(id)?;
             let again = match var.op() {
-                Some(Op::Sample(site)) => self.resample(node, site, var, &mut ids, differentiable)?,
+                Some(Op::Sample(site)) => self.resample(site, var, &mut ids)?,
                 _ => match elements.as_mut().and_then(|elements| elements.follow(var, &ids)) {
                     Some(product) => product,
                     None => self.tape().rerecord(var, &ids),
@@ -87,20 +80,9 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
     }
 
     /// The value of a node downstream of the replaced one, under the same noise.
-    pub(crate) fn resample(
-        &self,
-        replaced: usize,
-        site: SiteId,
-        var: Var<'t, F>,
-        ids: &mut IdMap,
-        differentiable: bool,
-    ) -> GraphResult<Var<'t, F>> {
-        let recording = self.recording();
-        // Sites are numbered in the order of the nodes. A site of another graph on the same tape is recorded again.
-        let index = site.0 as usize;
-        let Some(node) = recording.nodes.get(index).filter(|node| node.site == site) else {
-            return Ok(self.tape().rerecord(var, ids));
-        };
+    pub(crate) fn resample(&self, site: SiteId, var: Var<'t, F>, ids: &mut IdMap) -> GraphResult<Var<'t, F>> {
+        let Some(index) = self.node_at(site) else { return Ok(self.tape().rerecord(var, ids)) };
+        let node = self.stochastic_node(index);
         let implicit = node.parameters.iter().any(|parameter| match parameter.path {
             SamplePath::Implicit(_) => true,
             SamplePath::None | SamplePath::Recorded(_) => false,
@@ -108,18 +90,23 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
         if node.method.is_rerecordable() && !implicit {
             return Ok(self.tape().rerecord(var, ids));
         }
-        if differentiable && !node.method.is_rerecordable() {
-            return Err(GraphError::Replay {
-                node: self.stochastic_node(replaced).address.to_string(),
-                problem: format!(
-                    "node \"{}\" downstream is drawn again, and a differentiable replay would miss how its \
-                     distribution depends on the change; use Pathwise or a relaxation there, or a method with a \
-                     detached replay (MeasureValued) here",
-                    node.address
-                ),
-                at: node.at,
-            });
-        }
+        let (value, parameters) = self.draw_again(index, ids)?;
+        Ok(self.tape().sample(site, value, &parameters))
+    }
+
+    /// The number of the node of a site; `None` for a site of another graph on the same tape, whose values are recorded
+    /// again.
+    pub(crate) fn node_at(&self, site: SiteId) -> Option<usize> {
+        // Sites are numbered in the order of the nodes.
+        let index = site.0 as usize;
+        self.recording().nodes.get(index).filter(|node| node.site == site).map(|_| index)
+    }
+
+    /// The values that the method of a node draws again, and the parameters for which it does. If the set has weights,
+    /// the new ones stand for the recorded ones from then on.
+    pub(crate) fn draw_again(&self, index: usize, ids: &mut IdMap) -> GraphResult<(Var<'t, F>, Vec<Var<'t, F>>)> {
+        let recording = self.recording();
+        let node = self.stochastic_node(index);
         let parameters = node.method.parameters(recording.bind(index, ids))?;
         let plates = parameters.iter().flat_map(|parameter| parameter.var.plates()).collect();
         let context = SampleContext {
@@ -131,19 +118,18 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
             at: node.at,
         };
         let set = self.tape().located(node.at, || node.method.resample(recording.bind(index, ids), &context))?;
-        if let (Some(plate), Some((weights, _))) = (set.plate, set.weights)
+        if let (Some(plate), Some((weights, differentiable))) = (set.plate, set.weights)
             && let Weights::Given { id, .. } = self.tape().weights(plate)
         {
+            let weights = if differentiable { weights } else { weights.held() };
             ids.insert(id, weights.id());
         }
-        let parameters: Vec<Var<'t, F>> = parameters.iter().map(|parameter| parameter.var).collect();
-        Ok(self.tape().sample(site, set.value, &parameters))
+        Ok((set.value, parameters.iter().map(|parameter| parameter.var).collect()))
     }
 
     /// Whether a node draws its values again in a replay, because they are not recorded functions of its parameters.
     pub(crate) fn is_redrawn(&self, site: SiteId) -> bool {
-        let node = self.recording().nodes.get(site.0 as usize).filter(|node| node.site == site);
-        node.is_none_or(|node| !node.method.is_rerecordable())
+        self.node_at(site).is_none_or(|node| !self.stochastic_node(node).method.is_rerecordable())
     }
 
     /// Refuses a replay that changes a value on which host code may have branched.

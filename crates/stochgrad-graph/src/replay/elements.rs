@@ -91,7 +91,7 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
         alternative: Var<'t, F>,
     ) -> GraphResult<Vec<(PlateSet, Var<'t, F>)>> {
         let none = PlateSet::new();
-        let ids = self.rerecord(pass.node, alternative, pass.cone, false)?;
+        let ids = self.rerecord(pass.node, alternative, pass.cone)?;
         let impossible = Impossible::new(|| impossible_value(self.recording(), pass.node, alternative, &none));
         self.differences(pass.node, pass.parts, &ids, &none, None, &impossible)
     }
@@ -120,7 +120,7 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
             ElementProducts::new(value, stacked, ElementChanges { plate, alternatives, elements, width })
         });
         let replaced = replaced.reshape(flat).event_to_plate(plate);
-        let ids = self.rerecord_elements(node, replaced, cone, false, products)?;
+        let ids = self.rerecord_elements(node, replaced, cone, products)?;
         let impossible = Impossible::new(|| {
             let masks = alternatives.iter().map(|&alternative| {
                 let mask = impossible_elements(self.recording(), node, alternative)?;

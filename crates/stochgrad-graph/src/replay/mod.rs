@@ -10,6 +10,7 @@
 mod cone;
 mod costs;
 pub(crate) mod counterfactuals;
+pub(crate) mod differentiable;
 mod element_products;
 mod elements;
 mod impossible;
@@ -22,6 +23,7 @@ use crate::error::{GraphError, GraphResult};
 use crate::method::cost_queries::{CostQueries, NodeFacts, PartNumber, Sweeps};
 use crate::method::node_cost::{CostChange, ElementDifference, NodeCost};
 use crate::replay::counterfactuals::Counterfactuals;
+use crate::replay::differentiable::Derivatives;
 use crate::replay::sweep::Walk;
 use stochgrad_distributions::NoiseSource;
 use stochgrad_tape::{Plate, Plates, Tape, Var};
@@ -96,7 +98,7 @@ impl<'t, F: Real> CostQueries<'t, F> for Counterfactuals<'_, 't, F> {
         parts: &[PartNumber],
         value: Var<'t, F>,
     ) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.recorded_costs(node, parts, value)
+        self.recorded_costs(node, parts, value, Derivatives::Full)
     }
 
     fn recorded_replays(

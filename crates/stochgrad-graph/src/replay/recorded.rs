@@ -36,7 +36,7 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
             return rerun.map_or(Err(error), |change| Ok(vec![change?]));
         }
         let coupled = self.reduced_downstream(node, &cone)?;
-        let ids: IdMap = self.rerecord(node, replaced, &cone, false)?;
+        let ids: IdMap = self.rerecord(node, replaced, &cone)?;
         let impossible = Impossible::new(|| impossible_value(self.recording(), node, replaced, &coupled));
         let differences = self
             .differences(node, parts, &ids, &coupled, None, &impossible)?

@@ -149,10 +149,9 @@ impl<'t, F: Real> Front<'_, 't, F> {
 
     fn resample(&mut self, site: SiteId, var: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         let (tape, counterfactuals) = (self.walk.tape(), self.walk.counterfactuals);
-        let node = site.0 as usize;
-        let plate = counterfactuals.recording().nodes.get(node).and_then(|node| node.plate);
+        let plate = counterfactuals.node_at(site).and_then(|node| counterfactuals.stochastic_node(node).plate);
         let weights = plate.map(|plate| tape.weights(plate));
-        let again = counterfactuals.resample(node, site, var, &mut self.ids, false)?;
+        let again = counterfactuals.resample(site, var, &mut self.ids)?;
         if let Some(Weights::Given { id, .. }) = weights
             && self.ids.changes(id)
         {

@@ -9,6 +9,8 @@ use stochgrad_tensor::Real;
 use crate::error::{NnError, NnResult};
 use crate::initialization::Initialization;
 use crate::layers::Layer;
+use crate::layers::kept_fraction::KeptFraction;
+use crate::layers::kept_units::apply_keeping_units;
 use crate::layers::{Activation, Linear};
 use crate::parameters::Scope;
 use crate::record::Record;
@@ -37,6 +39,7 @@ use crate::record::Record;
 pub struct Mlp {
     layers: Vec<Linear>,
     activation: Activation,
+    kept_units: Option<KeptFraction>,
 }
 
 impl Mlp {
@@ -89,7 +92,32 @@ impl Mlp {
                 })
                 .collect()
         })?;
-        Ok(Self { layers, activation })
+        Ok(Self { layers, activation, kept_units: None })
+    }
+
+    /// Estimates the gradients of all weights from a random fraction of the rows of their inputs, in training:
+    /// [`Linear::keep_rows`] for each layer.
+    ///
+    /// # Errors
+    ///
+    /// [`NnError::InvalidArgument`] if the fraction is outside (0, 1].
+    pub fn keep_rows(self, fraction: f64) -> NnResult<Self> {
+        let layers = self.layers.into_iter().map(|layer| layer.keep_rows(fraction)).collect::<NnResult<_>>()?;
+        Ok(Self { layers, ..self })
+    }
+
+    /// Lets derivatives flow through a random fraction of the hidden units only, in training: [`KeptUnits`] between the
+    /// layers. The name of the weights in front of an activation is the address of its random units.
+    ///
+    /// [`KeptUnits`]: crate::KeptUnits
+    ///
+    /// # Errors
+    ///
+    /// [`NnError::InvalidArgument`] if the fraction is outside (0, 1].
+    pub fn keep_units(self, fraction: f64) -> NnResult<Self> {
+        let name = self.layers.first().map_or("", |layer| layer.weight());
+        let kept = KeptFraction::new(fraction, "`fraction` of `Mlp::keep_units`", name)?;
+        Ok(Self { kept_units: Some(kept), ..self })
     }
 
     /// The layers, first to last.
@@ -109,11 +137,16 @@ impl<F: Real> Layer<F> for Mlp {
     fn forward<'t>(&self, record: &Record<'_, 't, F>, x: Var<'t, F>) -> GraphResult<Var<'t, F>> {
         let at = Location::caller();
         let mut value = x;
-        for (index, layer) in self.layers.iter().enumerate() {
-            if index > 0 {
-                value = record.tape().located(at, || self.activation.apply(value));
+        let mut before: Option<&Linear> = None;
+        for layer in &self.layers {
+            if let Some(before) = before {
+                let name = format!("units of {}", before.weight());
+                value = record
+                    .tape()
+                    .located(at, || apply_keeping_units(self.activation, self.kept_units, record, &name, value))?;
             }
             value = layer.forward_at(record, value, at)?;
+            before = Some(layer);
         }
         Ok(value)
     }
@@ -187,6 +220,47 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn kept_rows_and_units_have_the_exact_gradient_as_their_mean() {
+        let x = Tensor::from_fn([12, 3], |i| (i as f64 * 0.7).sin());
+        let data = (x, Tensor::from_fn([12, 2], |i| (i as f64 * 1.3).cos()));
+        let mut parameters = Parameters::new();
+        let mlp = Mlp::new(&mut parameters, "f", &[3, 6, 5, 2], Activation::Tanh, Seed::new(SEED)).unwrap();
+        let gradients = |mlp: &Mlp, step: u64| {
+            let tape = Tape::new();
+            let graph = Graph::new(&tape, Seed { seed: SEED, step });
+            squared_error(mlp, &parameters, &graph, &data).unwrap();
+            let gradients = graph.backward().unwrap();
+            let all = parameters.names().flat_map(|name| gradients.get(name).unwrap().to_vec()).collect::<Vec<f64>>();
+            (gradients.total(), all)
+        };
+        let (total, exact) = gradients(&mlp, 0);
+        let random = mlp.clone().keep_rows(0.5).unwrap().keep_units(0.5).unwrap();
+        const STEPS: u64 = 4000;
+        let mut moments = vec![[0.0; 2]; exact.len()];
+        for step in 0..STEPS {
+            let (found, gradient) = gradients(&random, step);
+            assert_eq!(found, total, "the costs are exact");
+            for (moments, x) in moments.iter_mut().zip(gradient) {
+                moments[0] += x / STEPS as f64;
+                moments[1] += x * x / STEPS as f64;
+            }
+        }
+        let mut varied = 0;
+        for (element, ([mean, square], exact)) in moments.into_iter().zip(exact).enumerate() {
+            let error = ((square - mean * mean).max(0.0) / STEPS as f64).sqrt();
+            varied += usize::from(error > 1e-9);
+            let bound = 4.5 * error + 1e-12;
+            assert!((mean - exact).abs() < bound, "element {element}: {mean}, not {exact}, bound {bound}");
+        }
+        // All gradients are random but that of the biases of the last layer.
+        assert_eq!(varied, parameters.count() - 2);
+        for refused in [random.keep_rows(2.0), mlp.keep_units(0.0)] {
+            let message = refused.unwrap_err().to_string();
+            assert!(message.contains("`f.0.weight`") && message.contains("(0, 1]"), "{message}");
         }
     }
 

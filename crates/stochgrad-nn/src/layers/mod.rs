@@ -10,7 +10,7 @@
 //! | [`MaxPool1d`], [`MaxPool2d`], [`AvgPool1d`], [`AvgPool2d`], [`Flatten`] | windows, and all axes in one |
 //! | [`Gru`], [`Lstm`] and their cells, [`MultiHeadAttention`] | sequences |
 //! | [`LayerNorm`], [`GroupNorm`], [`BatchNorm`], [`Dropout`] | normalisation and regularisation |
-//! | [`Activation`], [`Sequential`], [`Residual`] | functions of each element, and layers of layers |
+//! | [`Activation`], [`KeptUnits`], [`Sequential`], [`Residual`] | functions of each element, and layers of layers |
 //!
 //! The last event axis has the channels, features or inputs. Images have the event axes `[.., height, width,
 //! channels]`, and sequences `[.., steps, features]`. Layers apply to each member of any plates by itself, except for
@@ -28,6 +28,8 @@ mod convolution;
 mod dropout;
 mod embedding;
 mod input;
+mod kept_fraction;
+mod kept_units;
 mod layer;
 mod linear;
 mod mlp;
@@ -44,6 +46,7 @@ pub use convolution::{
 };
 pub use dropout::Dropout;
 pub use embedding::Embedding;
+pub use kept_units::KeptUnits;
 pub use layer::Layer;
 pub use linear::Linear;
 pub use mlp::Mlp;

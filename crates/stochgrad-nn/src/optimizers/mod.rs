@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use stochgrad_graph::Gradients;
 use stochgrad_tensor::descent::squares_are_finite;
-use stochgrad_tensor::{Real, Tensor};
+use stochgrad_tensor::{Real, Shape, Tensor};
 
 use crate::error::{NnError, NnResult};
 use crate::parameters::{Parameters, in_words};
@@ -56,6 +56,37 @@ pub trait Optimizer<F: Real> {
     /// The settings in words, with which those of a resumed run are compared. By default, the kind alone.
     fn settings(&self) -> String {
         self.state().kind
+    }
+
+    /// Compiles a step of this optimiser for parameters with these names and shapes, for running it elsewhere, such as
+    /// on an accelerator. The step of a [`Descent`] has the rules of all groups and the clipping.
+    ///
+    /// ```
+    /// use stochgrad_nn::optimizers::Schedule;
+    /// use stochgrad_nn::{Optimizer, Sgd};
+    /// use stochgrad_tensor::{Shape, Tensor};
+    ///
+    /// let sgd = Sgd::<f64>::new(Schedule::piecewise(1.0, [(10, 0.5)])).momentum(0.5);
+    /// let mut step = sgd.compile_step(&[("x", Shape::from([2]))])?;
+    /// assert_eq!(step.updated[0].slots, ["velocity"]);
+    /// // After 10 updates: the value, its gradient, and its velocity.
+    /// let inputs = [Tensor::scalar(10.0), [1.0, 2.0].into(), [2.0, 4.0].into(), [1.0, 1.0].into()];
+    /// for (number, input) in inputs.iter().enumerate() {
+    ///     step.program.set(number, input)?;
+    /// }
+    /// step.program.run(Default::default())?;
+    /// assert_eq!(step.program.output(0)?.as_slice(), [-0.25, -0.25]);
+    /// assert_eq!(step.program.output(1)?.as_slice(), [2.5, 4.5]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NnError::InvalidArgument`] for settings outside their domain, for an optimiser that accumulates gradients or
+    /// averages parameters, and by default: for an optimiser whose step is not a list of recorded operations.
+    fn compile_step(&self, parameters: &[(&str, Shape)]) -> NnResult<CompiledStep<F>> {
+        let _ = parameters;
+        Err(not_compiled("one whose step is code of the host"))
     }
 
     /// The state of the optimiser between steps. Settings such as the learning rate are not part of it.
@@ -97,6 +128,16 @@ impl<F: Real> OptimizerState<F> {
             Some(slot) => Err(other_state(format!("{kind} memory of {}", slots.join(", ")), format!("`{slot}`"))),
         }
     }
+}
+
+/// The error for an optimiser whose step cannot be compiled.
+fn not_compiled(found: &str) -> NnError {
+    NnError::argument(
+        "the optimiser of `Optimizer::compile_step`",
+        "one whose steps are recorded operations on the last gradients alone",
+        found,
+        "omit this setting, write the optimiser as an UpdateRule, or train on the host",
+    )
 }
 
 /// The error for the state of another optimiser.

@@ -35,7 +35,8 @@ impl<F: Real> Step<'_, F> {
         look: impl FnOnce(&Graph<'_, F>) -> R,
     ) -> GraphResult<R> {
         let tape = Tape::with_threads(self.threads);
-        let model = recorder(&*self.model, &self.trained, parameters, inputs, Mode::Train);
+        let model =
+            recorder(&*self.model, (&self.trained, &self.replaced, &self.redrawn), parameters, inputs, Mode::Train);
         let graph = Graph::from_model(&tape, seed, &model)?;
         Ok(look(&graph))
     }

@@ -6,13 +6,14 @@ mod outputs;
 mod prepared;
 mod resume;
 mod shards;
+mod training_program;
 mod values;
 mod watch;
 
 pub use costs::Costs;
 pub use outputs::Outputs;
 
-use stochgrad_graph::{Gradients, Graph, GraphError, GraphResult, Seed};
+use stochgrad_graph::{Gradients, Graph, GraphError, GraphResult, MethodReplacements, RedrawnNoise, Seed};
 use stochgrad_tape::{Tape, Workspace};
 use stochgrad_tensor::{Real, instantiated};
 
@@ -89,6 +90,10 @@ pub struct Step<'m, F: Real> {
     model: Box<Model<'m, F>>,
     /// The parameters whose gradients are computed; those of all if there are no patterns.
     trained: Vec<NamePattern>,
+    /// The methods that are used instead of those of the model.
+    replaced: MethodReplacements<F>,
+    /// The nodes whose noise differs from that of the same seed elsewhere.
+    redrawn: RedrawnNoise,
     threads: usize,
     prepared: Vec<Prepared<F>>,
     /// The number of programs that are kept.
@@ -124,6 +129,8 @@ impl<'m, F: Real> Step<'m, F> {
         Step {
             model: Box::new(model),
             trained: Vec::new(),
+            replaced: MethodReplacements::new(),
+            redrawn: RedrawnNoise::none(),
             threads: 1,
             prepared: Vec::new(),
             kept: KEPT,
@@ -177,6 +184,23 @@ impl<'m, F: Real> Step<'m, F> {
     pub fn only(mut self, names: &str) -> Self {
         self.trained.push(NamePattern::new(names));
         Step { prepared: Vec::new(), ..self }
+    }
+
+    /// Uses other gradient methods for some nodes than those of the model, which is recorded again; see
+    /// [`Graph::replace_methods`]. It takes the place of earlier replacements.
+    ///
+    /// # Errors
+    ///
+    /// The functions that record the model return an error for a replacement that does not fit its node, or whose node
+    /// does not exist.
+    pub fn replace_methods(self, replaced: MethodReplacements<F>) -> Self {
+        Step { replaced, prepared: Vec::new(), last: Last::Nowhere, ..self }
+    }
+
+    /// Draws the noise of some nodes independently of steps with the same seed; see [`Graph::redraw_noise`]. The model
+    /// is recorded again.
+    pub fn redraw_noise(self, redrawn: RedrawnNoise) -> Self {
+        Step { redrawn, prepared: Vec::new(), last: Last::Nowhere, ..self }
     }
 
     /// Sets how many programs are kept, at least 1 and 32 by default. Each purpose and each set of input shapes has a
@@ -260,7 +284,13 @@ impl<'m, F: Real> Step<'m, F> {
         self.last = match self.run_program(number, parameters, inputs, seed)? {
             true => Last::Compiled(number),
             false => {
-                let model = recorder(&*self.model, &self.trained, parameters, inputs, Mode::Train);
+                let model = recorder(
+                    &*self.model,
+                    (&self.trained, &self.replaced, &self.redrawn),
+                    parameters,
+                    inputs,
+                    Mode::Train,
+                );
                 let graph = Graph::from_model(self.workspace.tape(), seed, &model);
                 let gradients = graph.and_then(|graph| graph.backward()).map_err(|error| at_step(seed, error))?;
                 Last::Recorded(Box::new(gradients))
@@ -378,7 +408,8 @@ impl<'m, F: Real> Step<'m, F> {
             let prepared = &self.prepared[number];
             if !prepared.programs.is_empty() && prepared.watch.is_due() {
                 let inputs = prepared.recorded_inputs().unwrap_or(inputs);
-                let model = recorder(&*self.model, &self.trained, parameters, inputs, mode);
+                let model =
+                    recorder(&*self.model, (&self.trained, &self.replaced, &self.redrawn), parameters, inputs, mode);
                 self.division.agreed(prepared.watch.check(seed, self.threads, &model))?;
             }
             return Ok(number);
@@ -458,7 +489,7 @@ impl<'m, F: Real> Step<'m, F> {
         inputs: &Inputs<F>,
         seed: Seed,
     ) -> GraphResult<(Prepared<F>, Option<GraphError>)> {
-        let model = recorder(&*self.model, &self.trained, parameters, inputs, mode);
+        let model = recorder(&*self.model, (&self.trained, &self.replaced, &self.redrawn), parameters, inputs, mode);
         // A workspace would keep the buffers of the whole recording.
         let tape = Tape::with_threads(self.threads);
         let graph = Graph::from_model(&tape, seed, &model)?;
@@ -488,7 +519,7 @@ impl<'m, F: Real> Step<'m, F> {
 /// The model as a function of a graph, which methods can run again if host code has branched on a value.
 fn recorder<'a, F: Real>(
     model: &'a Model<'_, F>,
-    trained: &'a [NamePattern],
+    (trained, replaced, redrawn): (&'a [NamePattern], &'a MethodReplacements<F>, &'a RedrawnNoise),
     parameters: &'a Parameters<F>,
     inputs: &'a Inputs<F>,
     mode: Mode,
@@ -496,6 +527,12 @@ fn recorder<'a, F: Real>(
     move |graph| {
         if let Some((plate, first, members)) = inputs.shard() {
             graph.shard(plate, first, members)?;
+        }
+        if !replaced.is_empty() {
+            graph.replace_methods(replaced);
+        }
+        if !redrawn.is_none() {
+            graph.redraw_noise(redrawn);
         }
         model(&parameters.on(graph).with_inputs(inputs).in_mode(mode).with_trained(trained))
     }

@@ -73,7 +73,8 @@ impl<F: Real> Step<'_, F> {
         let values = match values {
             Some(values) => values,
             None => {
-                let model = recorder(&*self.model, &self.trained, parameters, inputs, mode);
+                let model =
+                    recorder(&*self.model, (&self.trained, &self.replaced, &self.redrawn), parameters, inputs, mode);
                 let mut recorded = || -> GraphResult<_> {
                     let graph = Graph::from_model(self.workspace.tape(), seed, &model)?;
                     let values = if mode == Mode::Predict { graph.outputs() } else { graph.estimates()? };

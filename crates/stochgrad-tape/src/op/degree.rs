@@ -195,6 +195,7 @@ impl Op {
             | Op::Detach(_)
             | Op::MagicBox
             | Op::StraightThrough
+            | Op::Estimated(_)
             | Op::Sample(_)
             | Op::Custom(_) => function(),
         }

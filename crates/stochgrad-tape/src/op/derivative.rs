@@ -9,12 +9,13 @@ use crate::error::TapeError;
 use crate::op::broadcast::{full, restored, unbroadcast};
 use crate::op::contraction::{dot_over_rule, dot_rule};
 use crate::op::convolution::{convolve_adjoint_rule, convolve_rule, convolve_weights_rule, image_size};
+use crate::op::estimated::second_derivative_of_estimate;
 use crate::op::linalg::{cholesky_rule, triangular_solve_rule};
 use crate::op::lookup::{lookup_add_rule, lookup_rule};
 use crate::op::pooling::max_pool_rule;
 use crate::op::scan::{log_cumulative_sum_exp_rule, product_of_others, recurrence_rule};
 use crate::op::special::derivatives::order_too_high;
-use crate::op::{Axes, Op, PlateReduction, ShardReduction};
+use crate::op::{Axes, Estimated, Op, PlateReduction, ShardReduction};
 use crate::plate::{Plates, merge};
 use crate::tape::Tape;
 use crate::var::Var;
@@ -340,6 +341,11 @@ impl<F: Real> Tape<F> {
             Op::LookupAdd { .. } => smallvec![Some(lookup_add_rule(x, inputs[1], full(g, output))), None],
             Op::MagicBox => smallvec![Some(g * output)],
             Op::StraightThrough => smallvec![None, down(g, inputs[1])],
+            Op::Estimated(Estimated::Value) => {
+                let adjoint = || g.apply_with(Op::Estimated(Estimated::Adjoint), &[inputs[1]]);
+                smallvec![None, want(1, &|| down(adjoint(), inputs[1]))]
+            }
+            Op::Estimated(Estimated::Adjoint) => smallvec![second_derivative_of_estimate(output)],
             Op::Expand(..) => smallvec![down(g, x)],
             // The adjoint has size 1 on the summed axes. It is broadcast lazily.
             Op::SumOut(..) => smallvec![Some(g)],

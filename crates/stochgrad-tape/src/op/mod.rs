@@ -10,6 +10,7 @@ mod contraction;
 mod convolution;
 mod degree;
 mod derivative;
+mod estimated;
 mod evaluate;
 pub(crate) mod fault;
 mod linalg;
@@ -42,7 +43,7 @@ use stochgrad_tensor::sort::Order;
 use stochgrad_tensor::zip::Zip;
 
 /// A list of event axes, in increasing order.
-pub type Axes = SmallVec<[usize; 4]>;
+pub type Axes = SmallVec<[usize; 6]>;
 
 /// The height and the width of an image or of a kernel.
 pub type ImageSize = [usize; 2];
@@ -81,6 +82,15 @@ pub enum DetachReason {
     Sampled,
     /// The code that recorded it accounts for the missing derivatives.
     Detached,
+}
+
+/// What an estimated derivative is recorded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Estimated {
+    /// A value, which has the derivative of its estimate.
+    Value,
+    /// The adjoint that the estimate gets. It is not differentiated again.
+    Adjoint,
 }
 
 /// One operation. Axes and shapes are those of the event part. An operation is therefore independent of the plates of
@@ -260,6 +270,9 @@ pub enum Op {
     MagicBox,
     /// The value of the first input with the derivative of the second.
     StraightThrough,
+    /// The value of the first input. The second input is a random estimate of the differentiated value, which carries
+    /// its first derivative. See [`Var::with_estimated_derivative`](crate::Var::with_estimated_derivative).
+    Estimated(Estimated),
     /// The input, repeated along plates and event axes that it lacks.
     Expand(Plates, Shape),
     /// The sum over the given plates, which are removed, and over the given event axes, which keep size 1.
@@ -309,6 +322,8 @@ impl fmt::Display for Op {
             Op::Detach(DetachReason::Stopped) => f.write_str("stop_gradient"),
             Op::Detach(DetachReason::Sampled) => f.write_str("sampled value"),
             Op::Detach(DetachReason::Detached) => f.write_str("detached value"),
+            Op::Estimated(Estimated::Value) => f.write_str("value with an estimated derivative"),
+            Op::Estimated(Estimated::Adjoint) => f.write_str("adjoint of an estimate"),
             Op::Sample(site) => write!(f, "sample {}", site.0),
             Op::Custom(_) => f.write_str("custom operation"),
             // The names of plates are stored in the tape. Messages list them after the operation.

@@ -146,6 +146,7 @@ impl Op {
             | Op::Detach(_)
             | Op::MagicBox
             | Op::StraightThrough
+            | Op::Estimated(_)
             | Op::Expand(..)
             | Op::SumOut(..)
             | Op::AllReduce(_)
@@ -166,6 +167,7 @@ impl Op {
             | Op::Select
             | Op::MagicBox
             | Op::StraightThrough
+            | Op::Estimated(_)
             | Op::Sample(_)
             | Op::Reduce(..)
             | Op::PlateReduce(..) => Passage::Elementwise,
@@ -298,6 +300,7 @@ impl Op {
             | Op::Detach(_)
             | Op::MagicBox
             | Op::StraightThrough
+            | Op::Estimated(_)
             | Op::Expand(..)
             | Op::SumOut(..)
             | Op::AllReduce(_)

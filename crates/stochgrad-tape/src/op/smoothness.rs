@@ -1,6 +1,6 @@
 //! The smoothness of an operation in each of its operands.
 
-use crate::op::{DetachReason, Op, ShardReduction};
+use crate::op::{DetachReason, Estimated, Op, ShardReduction};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce::Reduce;
 use stochgrad_tensor::zip::Zip;
@@ -117,7 +117,9 @@ impl Op {
             | Op::LastWriters(..)
             | Op::Categories
             | Op::OneHot(_) => Jump,
-            Op::StraightThrough if input == 0 => Constant,
+            Op::StraightThrough | Op::Estimated(Estimated::Value) if input == 0 => Constant,
+            // Only the first derivative is known.
+            Op::Estimated(_) => Kinked,
             Op::AllReduce(ShardReduction::Level) => Constant,
             Op::Detach(reason) => match reason {
                 DetachReason::Stopped => Jump,

@@ -308,9 +308,9 @@ impl<F: Real> Program<F> {
         }
     }
 
-    /// Runs the instructions from a position on, up to the next reduction over shards, whose position it returns, or to
-    /// the end.
-    fn advance(&mut self, seed: NoiseSeed, from: usize) -> TapeResult<Option<usize>> {
+    /// Runs the instructions from a position on, up to the next reduction over shards or to the end. Returns the position
+    /// that it has reached.
+    fn advance(&mut self, seed: NoiseSeed, from: usize) -> TapeResult<usize> {
         if self.scratch.len() > 1 && rayon::current_thread_index().is_none() {
             // From outside the thread pool, each parallel operation would have to enter it.
             rayon::scope(|_| self.execute(seed, from))
@@ -319,11 +319,11 @@ impl<F: Real> Program<F> {
         }
     }
 
-    fn execute(&mut self, seed: NoiseSeed, from: usize) -> TapeResult<Option<usize>> {
+    fn execute(&mut self, seed: NoiseSeed, from: usize) -> TapeResult<usize> {
         let Program { tape, instructions, scratch, checks, .. } = self;
         for (position, instruction) in instructions.iter().enumerate().skip(from) {
             match &instruction.work {
-                Work::Collective { .. } => return Ok(Some(position)),
+                Work::Collective { .. } => return Ok(position),
                 Work::Evaluate { op, inputs, to, held } => match evaluate(tape, op, inputs, *held) {
                     Ok(value) => tape.inner.get_mut().nodes[to.index()].value = value,
                     Err(fault) => {
@@ -348,7 +348,7 @@ impl<F: Real> Program<F> {
                 release(inner, &tape.pool, id);
             }
         }
-        Ok(None)
+        Ok(instructions.len())
     }
 
     /// Ends a run: reads the results, and releases everything else.

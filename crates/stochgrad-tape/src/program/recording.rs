@@ -163,7 +163,7 @@ impl<'a, F: Real> Recording<'a, F> {
                 // Their values are 1 and 0 for any operand.
                 Op::MagicBox | Op::Map(Map::OnesLike | Map::ZerosLike) => false,
                 // The other inputs only record dependence.
-                Op::Sample(_) | Op::StraightThrough => varies(&node.inputs[0]),
+                Op::Sample(_) | Op::StraightThrough | Op::Estimated(_) => varies(&node.inputs[0]),
                 _ => node.inputs.iter().any(varies),
             };
         }
@@ -220,7 +220,12 @@ impl<'a, F: Real> Recording<'a, F> {
             (other.plates == node.plates && other.value.shape() == node.value.shape()).then_some(operand)
         };
         match &node.op {
-            Op::Detach(_) | Op::Sample(_) | Op::StraightThrough | Op::Expand(..) | Op::Reshape(_) => same(operands[0]),
+            Op::Detach(_)
+            | Op::Sample(_)
+            | Op::StraightThrough
+            | Op::Estimated(_)
+            | Op::Expand(..)
+            | Op::Reshape(_) => same(operands[0]),
             Op::Map(Map::MulScalar(1.0) | Map::PowScalar(1.0)) => same(operands[0]),
             Op::Reduce(_, axes) if axes.is_empty() => same(operands[0]),
             Op::Zip(Zip::Mul) => {

@@ -273,6 +273,7 @@ fn plan<F: Real>(
         }
     }
     compute_again(&recording, &mut groups, &group_of, &mut kept, &readers, &stays);
+    let order = with_reductions_together(&recording, &groups, order);
     let mut instructions: Vec<Instruction<F>> = Vec::new();
     let mut last_use: HashMap<usize, usize> = HashMap::new();
     let mut checks = Checks::new(&recording);
@@ -358,6 +359,60 @@ fn plan<F: Real>(
         checks: true,
         collectives,
     })
+}
+
+/// Moves reductions over shards, and what depends on them, behind all that does not, so that successive reductions are
+/// made together, in one message. The reductions keep their order, which must be the same on all shards.
+fn with_reductions_together<F: Real>(
+    recording: &Recording<'_, F>,
+    groups: &[Group],
+    order: Vec<Planned>,
+) -> Vec<Planned> {
+    let is_reduction = |planned: &Planned| match planned {
+        Planned::Evaluate(value) => matches!(recording.node(*value).op, Op::AllReduce(_)),
+        Planned::Group(_) => false,
+    };
+    if !order.iter().any(is_reduction) {
+        return order;
+    }
+    let values = |planned: &Planned| -> SmallVec<[usize; 8]> {
+        match planned {
+            Planned::Evaluate(value) => SmallVec::from_elem(*value, 1),
+            Planned::Group(group) => {
+                let Group { members, reductions, .. } = &groups[*group];
+                members.iter().copied().chain(reductions.iter().map(|&(value, _)| value)).collect()
+            }
+        }
+    };
+    let mut sorted = Vec::with_capacity(order.len());
+    let (mut reductions, mut behind) = (Vec::new(), Vec::new());
+    // The results of the reductions that were moved, and of what depends on them.
+    let mut is_behind = vec![false; recording.needed.len()];
+    for planned in order {
+        let own = values(&planned);
+        let is_read = |&value: &usize| {
+            let mut reads = recording.reads(value).into_iter().chain(recording.operands(value));
+            reads.any(|read| is_behind[read])
+        };
+        let depends = own.iter().any(is_read);
+        if is_reduction(&planned) {
+            if depends {
+                sorted.append(&mut reductions);
+                sorted.append(&mut behind);
+                is_behind.fill(false);
+            }
+            reductions.push(planned);
+        } else if depends {
+            behind.push(planned);
+        } else {
+            sorted.push(planned);
+            continue;
+        }
+        own.iter().for_each(|&value| is_behind[value] = true);
+    }
+    sorted.append(&mut reductions);
+    sorted.append(&mut behind);
+    sorted
 }
 
 /// Lets groups recompute values that are cheaper to compute than to keep: cheap functions of values that are kept

@@ -16,10 +16,10 @@ use stochgrad_tensor::{Real, instantiated};
 ///
 /// A fixed number of shards divides the members, whatever the number of ranks, and a rank holds as many consecutive
 /// shards as every other one. Each shard has a program of its own, compiled from a recording with its members on a
-/// [shard of the plate](crate::Tape::shard_plate). The programs run one after another up to the next reduction over the
+/// [shard of the plate](crate::Tape::shard_plate). The programs run one after another up to the next reductions over the
 /// shards. There, the parts of all shards are gathered, and are combined in the order of the shards. The results are
 /// therefore the same, bit for bit, for every number of ranks. They differ from those of a single program on all
-/// members by rounding.
+/// members by rounding. Reductions that do not depend on each other, such as those of all gradients, are made together.
 ///
 /// ```
 /// use std::rc::Rc;
@@ -57,28 +57,41 @@ pub struct Shards<F: Real> {
     parts: [Vec<F>; 2],
     /// The states of all ranks.
     states: Vec<State>,
+    /// The reductions that are made next.
+    next: Vec<Next>,
 }
+
+/// A reduction over the shards, and the number of its elements.
+type Next = (ShardReduction, usize);
 
 /// What a rank is about to do.
 ///
-/// The words are the kind of the operation, and the number of elements of a part.
-type State = [u64; 2];
+/// The words are the number of reductions, the sum of their elements, and the kind of a single one, or a hash of the kinds
+/// and sizes of several.
+type State = [u64; 3];
 
-const FAILED: State = [u64::MAX, 0];
+const FAILED: State = [u64::MAX, 0, 0];
 
-fn state(next: Option<Next>) -> State {
-    match next {
-        None => [0, 0],
-        Some((ShardReduction::Sum, elements)) => [1, elements as u64],
-        Some((ShardReduction::Level, elements)) => [2, elements as u64],
+/// The size in bytes up to which the parts of several reductions are sent in one message. A larger one would gain
+/// nothing, and each rank keeps the parts of all shards.
+const LARGEST: usize = 1 << 26;
+
+fn state(next: &[Next]) -> State {
+    if let &[(reduction, elements)] = next {
+        return [1, elements as u64, reduction as u64];
     }
+    let words = next.iter().flat_map(|&(reduction, elements)| [reduction as u64, elements as u64]);
+    // FNV-1a with whole words.
+    let hash = words.fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3));
+    [next.len() as u64, next.iter().map(|&(_, elements)| elements as u64).sum(), hash]
 }
 
-fn in_words([next, elements]: State) -> String {
-    match next {
+fn in_words([reductions, elements, kind]: State) -> String {
+    match reductions {
         0 => "the end of a run".into(),
-        1 => format!("a sum of {elements} elements over the shards"),
-        _ => format!("a level of {elements} elements over the shards"),
+        1 if kind == ShardReduction::Sum as u64 => format!("a sum of {elements} elements over the shards"),
+        1 => format!("a level of {elements} elements over the shards"),
+        _ => format!("{reductions} reductions of {elements} elements over the shards"),
     }
 }
 
@@ -100,6 +113,7 @@ impl<F: Real> Shards<F> {
             own: first..first + each,
             parts: [Vec::new(), Vec::new()],
             states: vec![State::default(); ranks],
+            next: Vec::new(),
         })
     }
 
@@ -165,15 +179,14 @@ impl<F: Real> Shards<F> {
         let mut positions: Positions = SmallVec::from_elem(0, programs.len());
         let mut told = false;
         let mut result = loop {
-            match given.and_then(|()| advance(programs, &mut positions, seed)) {
-                Ok(None) => break Ok(()),
-                Ok(Some(next)) => {
-                    let met = self.meet(Ok(Some(next))).and_then(|_| self.reduce(programs, &mut positions, next));
-                    if let Err(error) = met {
+            match given.and_then(|()| self.advance(programs, &mut positions, seed)) {
+                Ok(()) if self.next.is_empty() => break Ok(()),
+                Ok(()) => {
+                    given = self.meet(Ok(())).and_then(|()| self.reduce(programs, &mut positions));
+                    if let Err(error) = given {
                         told = true;
                         break Err(error);
                     }
-                    given = Ok(());
                 }
                 Err(error) => break Err(error),
             }
@@ -182,7 +195,8 @@ impl<F: Real> Shards<F> {
             let finished = program.finish(seed, result.clone());
             result = result.and(finished);
         }
-        if told { result } else { self.meet(result.map(|()| None)).map(drop) }
+        self.next.clear();
+        if told { result } else { self.meet(result) }
     }
 
     /// # Errors
@@ -199,43 +213,85 @@ impl<F: Real> Shards<F> {
         programs.iter().try_for_each(|program| program.check_given(at))
     }
 
-    /// Tells the other ranks what this one is about to do, or its error.
+    /// Runs all programs of this rank up to their next reductions, or to the end.
     ///
     /// # Errors
-    /// If a rank failed, or is about to do something else.
-    fn meet(&mut self, next: TapeResult<Option<Next>>) -> TapeResult<Option<Next>> {
-        if self.states.len() == 1 {
-            return next;
-        }
-        let own = match &next {
-            Ok(next) => state(*next),
-            Err(_) => FAILED,
-        };
-        self.communicator.all_gather(bytemuck::bytes_of(&own), bytemuck::cast_slice_mut(&mut self.states))?;
-        if self.states.contains(&FAILED) {
-            return agree(&*self.communicator, next);
-        }
-        match self.states.iter().position(|state| *state != own) {
-            None => next,
-            Some(rank) => {
-                let (expected, found) = (in_words(own), in_words(self.states[rank]));
-                Err(CommunicationError::Order { rank, expected, found }.into())
-            }
-        }
-    }
-
-    /// Combines the parts of all shards, and gives the result to the programs of this rank.
-    fn reduce(
+    /// Those of the programs, and for programs that differ.
+    fn advance(
         &mut self,
         programs: &mut [&mut Program<F>],
         positions: &mut Positions,
-        (reduction, elements): Next,
+        seed: NoiseSeed,
     ) -> TapeResult<()> {
+        for (program, position) in programs.iter_mut().zip(&mut *positions) {
+            *position = program.advance(seed, *position)?;
+        }
+        let next = &mut self.next;
+        next.clear();
+        let (Some(first), Some(&position)) = (programs.first(), positions.first()) else { return Ok(()) };
+        let largest = LARGEST / self.count / size_of::<F>();
+        let mut elements = 0;
+        next.extend(first.collectives_at(position).take_while(|&(_, size)| {
+            let is_first = elements == 0;
+            elements += size;
+            is_first || elements <= largest
+        }));
+        for (program, &position) in programs.iter().zip(&*positions).skip(1) {
+            // Sizes may decide what a program computes first, so that one of them needs a result earlier than others.
+            if !program.collectives_at(position).take(next.len()).eq(next.iter().copied()) {
+                next.truncate(1);
+            }
+            let found = program.collectives_at(position).next();
+            if found != next.first().copied() {
+                let words = |next: Option<Next>| in_words(state(next.as_slice()));
+                let (expected, found) = (words(next.first().copied()), words(found));
+                let message = format!(
+                    "the programs of two shards differ: expected {expected}, got {found}; record the same operations on \
+                     all shards"
+                );
+                return Err(CommunicationError::Transport { message }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the other ranks the reductions that this one is about to make, none at the end of the run, or its error.
+    /// Ranks that are about to make different numbers of reductions make the first one only.
+    ///
+    /// # Errors
+    /// If a rank failed, or is about to do something else.
+    fn meet(&mut self, given: TapeResult<()>) -> TapeResult<()> {
+        if self.states.len() == 1 {
+            return given;
+        }
+        loop {
+            let own = if given.is_ok() { state(&self.next) } else { FAILED };
+            self.communicator.all_gather(bytemuck::bytes_of(&own), bytemuck::cast_slice_mut(&mut self.states))?;
+            if self.states.contains(&FAILED) {
+                return agree(&*self.communicator, given);
+            }
+            let Some(rank) = self.states.iter().position(|state| *state != own) else { return given };
+            if self.states.iter().all(|[reductions, ..]| *reductions <= 1) {
+                let (expected, found) = (in_words(own), in_words(self.states[rank]));
+                return Err(CommunicationError::Order { rank, expected, found }.into());
+            }
+            self.next.truncate(1);
+        }
+    }
+
+    /// Combines the parts of all shards, and gives the results to the programs of this rank.
+    fn reduce(&mut self, programs: &mut [&mut Program<F>], positions: &mut Positions) -> TapeResult<()> {
         let [own, all] = &mut self.parts;
+        let elements: usize = self.next.iter().map(|&(_, elements)| elements).sum();
         let (here, everywhere) = (elements * self.own.len(), elements * self.count);
         own.resize(own.len().max(here), F::ZERO);
-        for (index, (program, &position)) in programs.iter_mut().zip(&*positions).enumerate() {
-            own[index * elements..(index + 1) * elements].copy_from_slice(program.part(position));
+        let mut rest = &mut own[..here];
+        for (program, &position) in programs.iter_mut().zip(&*positions) {
+            for (number, &(_, elements)) in self.next.iter().enumerate() {
+                let (part, others) = rest.split_at_mut(elements);
+                part.copy_from_slice(program.part(position + number));
+                rest = others;
+            }
         }
         let parts = if self.states.len() == 1 {
             &mut own[..here]
@@ -245,54 +301,31 @@ impl<F: Real> Shards<F> {
             self.communicator.all_gather(bytemuck::cast_slice(own), bytemuck::cast_slice_mut(all))?;
             all
         };
-        let (total, others) = parts.split_at_mut(elements);
-        for part in others.chunks_exact(elements.max(1)) {
-            match reduction {
-                ShardReduction::Sum => total.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x),
-                ShardReduction::Level => {
-                    total.iter_mut().zip(part).filter(|(level, x)| **x > **level).for_each(|(level, &x)| *level = x);
+        let (mut totals, others) = parts.split_at_mut(elements);
+        let mut start = 0;
+        for (number, &(reduction, size)) in self.next.iter().enumerate() {
+            let (total, rest) = totals.split_at_mut(size);
+            for shard in others.chunks_exact(elements.max(1)) {
+                let pairs = total.iter_mut().zip(&shard[start..start + size]);
+                match reduction {
+                    ShardReduction::Sum => pairs.for_each(|(sum, &x)| *sum += x),
+                    ShardReduction::Level => {
+                        pairs.filter(|(level, x)| **x > **level).for_each(|(level, &x)| *level = x)
+                    }
                 }
             }
+            programs.iter_mut().zip(&*positions).for_each(|(program, &position)| {
+                program.complete(position + number, total);
+            });
+            (totals, start) = (rest, start + size);
         }
-        for (program, position) in programs.iter_mut().zip(positions) {
-            program.complete(*position, total);
-            *position += 1;
-        }
+        positions.iter_mut().for_each(|position| *position += self.next.len());
         Ok(())
     }
 }
 
-/// A reduction over the shards, and the number of its elements.
-type Next = (ShardReduction, usize);
-
 /// The position in each program of a rank.
 type Positions = SmallVec<[usize; 8]>;
-
-/// Runs all programs of a rank up to their next reduction, or to the end.
-fn advance<F: Real>(
-    programs: &mut [&mut Program<F>],
-    positions: &mut Positions,
-    seed: NoiseSeed,
-) -> TapeResult<Option<Next>> {
-    let mut first: Option<Option<Next>> = None;
-    for (program, position) in programs.iter_mut().zip(positions) {
-        let found = program.advance(seed, *position)?;
-        let next = found.map(|found| {
-            *position = found;
-            program.collective(found)
-        });
-        let expected = *first.get_or_insert(next);
-        if expected != next {
-            let message = format!(
-                "the programs of two shards differ: expected {}, got {}; record the same operations on all shards",
-                in_words(state(expected)),
-                in_words(state(next))
-            );
-            return Err(CommunicationError::Transport { message }.into());
-        }
-    }
-    Ok(first.flatten())
-}
 
 impl<F: Real> Program<F> {
     /// The operands of the reduction at a position.
@@ -305,9 +338,12 @@ impl<F: Real> Program<F> {
         }
     }
 
-    fn collective(&self, position: usize) -> Next {
-        let (reduction, _, to) = self.work(position);
-        (reduction, self.shapes[to.index()].numel())
+    /// The reductions over shards that follow each other from a position on.
+    fn collectives_at(&self, position: usize) -> impl Iterator<Item = Next> {
+        self.instructions[position..].iter().map_while(|instruction| match instruction.work {
+            Work::Collective { reduction, to, .. } => Some((reduction, self.shapes[to.index()].numel())),
+            Work::Evaluate { .. } | Work::Fused(_) | Work::Check { .. } => None,
+        })
     }
 
     /// The part of this shard in the reduction at a position.

@@ -23,6 +23,7 @@ impl<F: Real> Tape<F> {
             kind,
             inside,
             weights: Weights::Mean,
+            part: None,
             offset: 0,
             whole: None,
         });
@@ -122,6 +123,18 @@ impl<F: Real> Tape<F> {
     /// Sets the weights of the members in a reduction of the plate.
     pub fn set_weights(&self, plate: Plate, weights: Weights) {
         self.entry(plate, |entry| entry.weights = weights);
+    }
+
+    /// The plate whose members are the last ones of this plate, too, as [`set_plate_part`](Self::set_plate_part) has
+    /// stated.
+    pub fn plate_part(&self, plate: Plate) -> Option<Plate> {
+        self.entry(plate, |entry| entry.part).flatten()
+    }
+
+    /// States that the last members of a plate are those of another one: a set of values of which one gradient method
+    /// drew a part, for example. It has no effect on operations.
+    pub fn set_plate_part(&self, plate: Plate, part: Option<Plate>) {
+        self.entry(plate, |entry| entry.part = part);
     }
 
     /// The plates, together with all plates that they were created in.

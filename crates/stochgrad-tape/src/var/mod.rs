@@ -4,6 +4,7 @@ mod axes;
 mod convolution;
 mod detach;
 mod elementwise;
+mod estimated;
 mod norm;
 mod order;
 mod plates;

@@ -269,7 +269,7 @@ fn evaluate(
             let (&class, rest) = event.split_last().expect("an axis of classes");
             f64::from(u8::from(x[0].at(members, rest) as usize == class))
         }),
-        Op::Detach(_) | Op::StraightThrough | Op::Sample(_) | Op::Expand(..) => {
+        Op::Detach(_) | Op::StraightThrough | Op::Estimated(_) | Op::Sample(_) | Op::Expand(..) => {
             build(listed, |members, event| x[0].at(members, event))
         }
         Op::MagicBox => build(listed, |_, _| 1.0),

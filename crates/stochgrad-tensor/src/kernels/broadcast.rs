@@ -64,7 +64,7 @@ impl<const K: usize> BroadcastIter<K> {
     /// Calls `visit(row, offsets)` for `count` rows starting at `first`, with the offset of each operand at the start
     /// of the row.
     pub(crate) fn for_rows(&self, first: usize, count: usize, mut visit: impl FnMut(usize, [usize; K])) {
-        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.outer.len());
+        let mut index: SmallVec<[usize; 8]> = SmallVec::from_elem(0, self.outer.len());
         let mut offsets = [0; K];
         let mut rest = first;
         for (i, axis) in index.iter_mut().zip(&self.outer).rev() {

@@ -103,12 +103,19 @@ dispatch! {
 #[inline(always)]
 fn blocks_body<const FMA: bool, F: Real>(op: Fold<F>, row: usize, x: &[F], out: &mut [F]) {
     match (op, row) {
-        (Fold::Sum, LANES) => each_block(
-            x.as_chunks::<LANES>().0,
-            out,
-            #[inline(always)]
-            |x| lanes(x, F::ZERO, |x| x, |a, b| a + b),
-        ),
+        (Fold::Sum, LANES) => {
+            let (x, rest) = x.as_chunks::<LANES>().0.as_chunks::<4>();
+            let (out, last) = out.as_chunks_mut::<4>();
+            for (out, x) in out.iter_mut().zip(x) {
+                *out = sums_of_four(x);
+            }
+            each_block(
+                rest,
+                last,
+                #[inline(always)]
+                |x| lanes(x, F::ZERO, |x| x, |a, b| a + b),
+            );
+        }
         (Fold::Max, LANES) => each_block(
             x.as_chunks::<LANES>().0,
             out,
@@ -126,6 +133,30 @@ fn blocks_body<const FMA: bool, F: Real>(op: Fold<F>, row: usize, x: &[F], out: 
 #[inline(always)]
 fn each_block<F: Real>(x: &[[F; LANES]], out: &mut [F], fold: impl Fn(&[F]) -> F) {
     out.iter_mut().zip(x).for_each(|(out, x)| *out = fold(x));
+}
+
+/// The sums of four rows of [`LANES`] elements, with the bits of [`lanes`]. As a part of a longer loop, it would be
+/// compiled for many rows at a time, whose elements would have to be gathered.
+#[inline(never)]
+fn sums_of_four<F: Real>(x: &[[F; LANES]; 4]) -> [F; 4] {
+    let [a, b, c, d] = [quarter(&x[0]), quarter(&x[1]), quarter(&x[2]), quarter(&x[3])];
+    let even = [a[0] + a[2], b[0] + b[2], c[0] + c[2], d[0] + d[2]];
+    let odd = [a[1] + a[3], b[1] + b[3], c[1] + c[3], d[1] + d[3]];
+    [even[0] + odd[0], even[1] + odd[1], even[2] + odd[2], even[3] + odd[3]]
+}
+
+/// The first two steps of the sum of a row.
+#[inline(always)]
+fn quarter<F: Real>(x: &[F; LANES]) -> [F; LANES / 4] {
+    let mut half = [F::ZERO; LANES / 2];
+    for (lane, sum) in half.iter_mut().enumerate() {
+        *sum = (F::ZERO + x[lane]) + (F::ZERO + x[lane + LANES / 2]);
+    }
+    let mut quarter = [F::ZERO; LANES / 4];
+    for (lane, sum) in quarter.iter_mut().enumerate() {
+        *sum = half[lane] + half[lane + LANES / 4];
+    }
+    quarter
 }
 
 #[inline(always)]
@@ -209,18 +240,56 @@ fn rows_of<F: Real, const N: usize>(x: &[F], out: &mut [F], start: F, combine: i
     }
 }
 
+/// The largest number of columns for [`fold_narrow`].
+pub(crate) const NARROW: usize = 64;
+
 dispatch! {
-    /// Combines the elements of four rows with a row of partial results, in pairs.
-    pub(crate) fn fold_four<F: Real>(op: Fold<F>, rows: [&[F]; 4], partial: &mut [F]) = four_body;
+    /// Folds the `size` rows of each group, column by column, for at most [`NARROW`] columns: one group after the other,
+    /// with the bits of [`fold_columns`] on each.
+    pub(crate) fn fold_narrow<F: Real>(op: Fold<F>, x: &[F], size: usize, inner: usize, out: &mut [F]) = narrow_body;
 }
 
 #[inline(always)]
-fn four_body<const FMA: bool, F: Real>(op: Fold<F>, rows: [&[F]; 4], partial: &mut [F]) {
+fn narrow_body<const FMA: bool, F: Real>(op: Fold<F>, x: &[F], size: usize, inner: usize, out: &mut [F]) {
+    let start = op.start();
+    for (out, x) in out.chunks_exact_mut(inner).zip(x.chunks_exact(size * inner)) {
+        let mut partial = [start; NARROW];
+        let partial = &mut partial[..inner];
+        columns_body::<FMA, F>(op, x, inner, size, partial);
+        for (out, &sum) in out.iter_mut().zip(partial.iter()) {
+            *out = op.combine(start, sum);
+        }
+    }
+}
+
+dispatch! {
+    /// Combines the elements of rows, which begin `stride` elements after one another, with a row of partial results:
+    /// four rows at a time, in pairs.
+    pub(crate) fn fold_columns<F: Real>(op: Fold<F>, x: &[F], stride: usize, rows: usize, partial: &mut [F]) =
+        columns_body;
+}
+
+#[inline(always)]
+fn columns_body<const FMA: bool, F: Real>(op: Fold<F>, x: &[F], stride: usize, rows: usize, partial: &mut [F]) {
     match op {
-        Fold::Sum | Fold::ExpSum(_) => four(rows, partial, |a, b| a + b),
-        Fold::Product => four(rows, partial, |a, b| a * b),
-        Fold::Max => four(rows, partial, larger),
-        Fold::Min => four(rows, partial, smaller),
+        Fold::Sum | Fold::ExpSum(_) => columns(x, stride, rows, partial, |a, b| a + b),
+        Fold::Product => columns(x, stride, rows, partial, |a, b| a * b),
+        Fold::Max => columns(x, stride, rows, partial, larger),
+        Fold::Min => columns(x, stride, rows, partial, smaller),
+    }
+}
+
+#[inline(always)]
+fn columns<F: Real>(x: &[F], stride: usize, rows: usize, partial: &mut [F], combine: impl Fn(F, F) -> F + Copy) {
+    let len = partial.len();
+    let whole = rows / 4 * 4;
+    for first in (0..whole).step_by(4) {
+        four([0, 1, 2, 3].map(|next| &x[(first + next) * stride..][..len]), partial, combine);
+    }
+    for index in whole..rows {
+        for (sum, &x) in partial.iter_mut().zip(&x[index * stride..][..len]) {
+            *sum = combine(*sum, x);
+        }
     }
 }
 
@@ -230,5 +299,58 @@ fn four<F: Real>([a, b, c, d]: [&[F]; 4], partial: &mut [F], combine: impl Fn(F,
     let far = c.iter().zip(d);
     for (sum, ((&a, &b), (&c, &d))) in partial.iter_mut().zip(near.zip(far)) {
         *sum = combine(*sum, combine(combine(a, b), combine(c, d)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ordinary values, with a few that are not: −0 at the start, infinities and NaN in some rows.
+    fn values<F: Real>(len: usize) -> Vec<F> {
+        let value = |i: usize| match i {
+            0..40 => F::from_f64(-0.0),
+            100 => F::INFINITY,
+            101 => F::NEG_INFINITY,
+            150 => F::NAN,
+            _ => F::from_f64((i as f64 * 0.7).sin() * 10.0),
+        };
+        (0..len).map(value).collect()
+    }
+
+    fn bits<F: Real>(x: &[F]) -> Vec<u64> {
+        x.iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_f64().to_bits() }).collect()
+    }
+
+    fn check<F: Real>() {
+        for count in [1, 3, 4, 7, 20] {
+            let x = values::<F>(count * LANES);
+            for op in [Fold::Sum, Fold::Max, Fold::Min, Fold::Product] {
+                let mut rows = vec![F::ZERO; count];
+                fold_rows(op, LANES, &x, &mut rows);
+                let expected: Vec<F> = x.chunks_exact(LANES).map(|row| fold_row(1, op, row)).collect();
+                assert_eq!(bits(&rows), bits(&expected), "{op:?} of {count} rows");
+            }
+        }
+        for [outer, size, inner] in [[3, 16, 16], [2, 7, 5], [4, 1, NARROW], [1, 200, 3]] {
+            let x = values::<F>(outer * size * inner);
+            for op in [Fold::Sum, Fold::Max, Fold::Min, Fold::Product] {
+                let mut narrow = vec![F::ONE; outer * inner];
+                fold_narrow(op, &x, size, inner, &mut narrow);
+                let by_group = x.chunks_exact(size * inner).flat_map(|group| {
+                    let mut partial = vec![op.start(); inner];
+                    fold_columns(op, group, inner, size, &mut partial);
+                    partial.into_iter().map(|sum| op.combine(op.start(), sum)).collect::<Vec<F>>()
+                });
+                let expected: Vec<F> = by_group.collect();
+                assert_eq!(bits(&narrow), bits(&expected), "{op:?} of [{outer}, {size}, {inner}]");
+            }
+        }
+    }
+
+    #[test]
+    fn many_rows_and_many_groups_have_the_bits_of_each() {
+        check::<f32>();
+        check::<f64>();
     }
 }

@@ -68,8 +68,8 @@ pub use gamma_difference::{
     digamma_minus_log_difference, log_gamma_difference, log_gamma_second_difference, stirling_divergence,
 };
 pub use gamma_sample::{
-    gamma_log_sample_derivative, gamma_p_derivative_a, gamma_sample_derivative, log_gamma_p_derivative_a,
-    log_gamma_q_derivative_a,
+    gamma_log_sample_derivative, gamma_log_sample_second_derivative, gamma_p_derivative_a, gamma_sample_derivative,
+    log_gamma_p_derivative_a, log_gamma_q_derivative_a,
 };
 pub use gumbel_level::gumbel_level;
 pub(crate) use incomplete_gamma::{LARGE_SHAPE, SMALL_ARGUMENT};

@@ -47,11 +47,12 @@ pub(super) enum Side {
     Upper,
 }
 
-/// The integrals of exp(-f) and of |u| exp(-f) over one side.
+/// The integrals of exp(-f), of |u| exp(-f) and of u² exp(-f) over one side.
 #[derive(Clone, Copy)]
 pub(super) struct TailIntegrals {
     pub(super) mass: f64,
     pub(super) moment: f64,
+    pub(super) second: f64,
 }
 
 /// e^u - 1 - u, with a small relative error near 0.
@@ -80,7 +81,7 @@ pub(super) fn log_1p_minus_linear(w: f64) -> f64 {
     2.0 * v * sum - w * v
 }
 
-/// Integrates exp(-f(s)) and s exp(-f(s)) over s > 0, for a convex, increasing f with f(0) = 0.
+/// Integrates exp(-f(s)), s exp(-f(s)) and s² exp(-f(s)) over s > 0, for a convex, increasing f with f(0) = 0.
 ///
 /// `derivative` is the first derivative of f, and `curvature` approximates its second derivative near 0.
 fn integrate(f: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64, curvature: f64) -> TailIntegrals {
@@ -94,14 +95,16 @@ fn integrate(f: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64, curvature:
     let half = 0.5 * end;
     let mut mass = 0.0;
     let mut moment = 0.0;
+    let mut second = 0.0;
     for (node, weight) in LEGENDRE {
         for s in [half * (1.0 - node), half * (1.0 + node)] {
             let value = weight * (-f(s)).exp();
             mass += value;
             moment += s * value;
+            second += s * s * value;
         }
     }
-    TailIntegrals { mass: mass * half, moment: moment * half }
+    TailIntegrals { mass: mass * half, moment: moment * half, second: second * half }
 }
 
 /// The tail integrals of the gamma distribution with shape a, on the given side of x.

@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 /// assert_eq!(Shape::broadcast(&shape, &[2].into()), None);
 /// ```
 #[derive(Default, PartialEq, Eq)]
-pub struct Shape(SmallVec<[usize; 6]>);
+pub struct Shape(SmallVec<[usize; 8]>);
 
 impl Shape {
     /// The shape without axes, which has one element.
@@ -60,8 +60,8 @@ impl Shape {
     }
 
     /// The distance between neighbours along each axis of a row-major buffer, in elements.
-    pub fn strides(&self) -> SmallVec<[usize; 6]> {
-        let mut strides: SmallVec<[usize; 6]> = SmallVec::from_elem(1, self.rank());
+    pub fn strides(&self) -> SmallVec<[usize; 8]> {
+        let mut strides: SmallVec<[usize; 8]> = SmallVec::from_elem(1, self.rank());
         for axis in (1..self.rank()).rev() {
             strides[axis - 1] = strides[axis].saturating_mul(self.0[axis]);
         }
@@ -70,7 +70,7 @@ impl Shape {
 
     /// The sizes, mutable.
     #[inline]
-    pub fn sizes_mut(&mut self) -> &mut SmallVec<[usize; 6]> {
+    pub fn sizes_mut(&mut self) -> &mut SmallVec<[usize; 8]> {
         &mut self.0
     }
 

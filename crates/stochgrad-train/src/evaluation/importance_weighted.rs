@@ -1,10 +1,10 @@
 //! The log-likelihood of a model with latent variables.
 
+use stochgrad_graph::Seed;
 use stochgrad_nn::{Parameters, Step};
 use stochgrad_tensor::Real;
 
 use super::log_mean_exp::LogMeanExp;
-use crate::derived_seed::derived_seed;
 use crate::error::{TrainError, TrainResult};
 use crate::source::{Epoch, Source};
 
@@ -120,7 +120,8 @@ impl ImportanceWeighted {
             let mut mean = LogMeanExp::new(inputs.members().unwrap_or(1));
             for chunk in 0..self.chunks {
                 let index = self.chunks.wrapping_mul(number).wrapping_add(chunk);
-                let seed = derived_seed(self.seed, self.step, "importance-weighted log-likelihood", index);
+                let seed =
+                    Seed { seed: self.seed, step: self.step }.derived("importance-weighted log-likelihood", index);
                 let outputs = step.predict(parameters, &inputs, seed)?;
                 mean.add(outputs.get(&self.output)?)?;
             }

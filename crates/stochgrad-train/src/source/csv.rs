@@ -5,10 +5,10 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
-use stochgrad_nn::NnError;
+use stochgrad_nn::{Inputs, NnError};
 use stochgrad_tensor::{Real, Tensor};
 
-use super::{Epoch, MinibatchIter, Source, Tensors};
+use super::{Epoch, MinibatchIter, OwnMembers, Source, Tensors};
 use crate::error::{TrainError, TrainResult};
 
 /// Reads named columns of a file of comma-separated values, whose first line has the names.
@@ -176,6 +176,14 @@ impl<F: Real> Source<F> for CsvTable<F> {
 
     fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>> {
         self.tensors.minibatches(epoch)
+    }
+
+    fn own_minibatches(&self, epoch: Epoch, own: OwnMembers) -> TrainResult<MinibatchIter<'_, F>> {
+        self.tensors.own_minibatches(epoch, own)
+    }
+
+    fn rows(&self) -> TrainResult<Option<Inputs<F>>> {
+        self.tensors.rows()
     }
 }
 

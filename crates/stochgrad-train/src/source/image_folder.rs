@@ -8,7 +8,7 @@ use png::{ColorType, Decoder, Transformations};
 use stochgrad_nn::{Inputs, NnError};
 use stochgrad_tensor::{Real, Tensor};
 
-use super::{Epoch, MinibatchIter, Source};
+use super::{Epoch, MinibatchIter, OwnMembers, Source};
 use crate::error::{TrainError, TrainResult};
 
 /// The largest number of bytes of an image, so that a damaged header does not exhaust the memory.
@@ -141,6 +141,20 @@ impl ImageFolder {
         self.shape.iter().product()
     }
 
+    /// The inputs of a minibatch.
+    fn inputs<F: Real>(&self, members: &[usize]) -> TrainResult<Inputs<F>> {
+        let [height, width, channels] = self.shape;
+        let most = F::from_f64(f64::from(u8::MAX));
+        let part = self.select(members)?;
+        let intensities = part.pixels.iter().map(|&pixel| F::from_f64(f64::from(pixel)) / most).collect();
+        let images = Tensor::new(intensities, [members.len(), height, width, channels]).map_err(NnError::from)?;
+        let inputs = Inputs::new().batch("images", images);
+        if self.classes.is_empty() {
+            return Ok(inputs);
+        }
+        Ok(inputs.batch("labels", Tensor::from_fn([members.len()], |i| F::from_f64(part.labels[i] as f64))))
+    }
+
     /// The images at some indices, in that order. An index may occur more than once.
     ///
     /// # Errors
@@ -189,19 +203,18 @@ impl<F: Real> Source<F> for ImageFolder {
     }
 
     fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>> {
-        let [height, width, channels] = self.shape;
-        let most = F::from_f64(f64::from(u8::MAX));
-        let minibatch = move |members: Vec<usize>| {
-            let part = self.select(&members)?;
-            let intensities = part.pixels.iter().map(|&pixel| F::from_f64(f64::from(pixel)) / most).collect();
-            let images = Tensor::new(intensities, [members.len(), height, width, channels]).map_err(NnError::from)?;
-            let inputs = Inputs::new().batch("images", images);
-            if self.classes.is_empty() {
-                return Ok(inputs);
-            }
-            Ok(inputs.batch("labels", Tensor::from_fn([members.len()], |i| F::from_f64(part.labels[i] as f64))))
-        };
-        Ok(Box::new(epoch.indices(self.len())?.map(minibatch)))
+        Ok(Box::new(epoch.indices(self.len())?.map(|members| self.inputs(&members))))
+    }
+
+    fn own_minibatches(&self, epoch: Epoch, own: OwnMembers) -> TrainResult<MinibatchIter<'_, F>> {
+        Ok(Box::new(epoch.indices(self.len())?.map(move |members| {
+            let (own, count) = (own(members.len()), members.len());
+            Ok(self.inputs(&members[own.clone()])?.part_of_batch(own.start, count))
+        })))
+    }
+
+    fn rows(&self) -> TrainResult<Option<Inputs<F>>> {
+        self.inputs(&(0..self.len()).collect::<Vec<_>>()).map(Some)
     }
 }
 

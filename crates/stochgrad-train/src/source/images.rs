@@ -4,7 +4,7 @@ use stochgrad_nn::Inputs;
 use stochgrad_nn::data::Images;
 use stochgrad_tensor::Real;
 
-use super::{Epoch, MinibatchIter, Source};
+use super::{Epoch, MinibatchIter, OwnMembers, Source};
 use crate::error::TrainResult;
 
 /// The inputs `images`, with intensities in [0, 1] and shape `[members, rows * columns]`, and `labels`, with shape
@@ -16,12 +16,23 @@ impl<F: Real> Source<F> for Images {
     }
 
     fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>> {
-        let minibatch = |members: Vec<usize>| {
-            let images = self.select(&members)?;
-            Ok(Inputs::new().batch("images", images.intensities()?).batch("labels", images.label_indices()?))
-        };
-        Ok(Box::new(epoch.indices(self.len())?.map(minibatch)))
+        Ok(Box::new(epoch.indices(self.len())?.map(|members| inputs(&self.select(&members)?))))
     }
+
+    fn own_minibatches(&self, epoch: Epoch, own: OwnMembers) -> TrainResult<MinibatchIter<'_, F>> {
+        Ok(Box::new(epoch.indices(self.len())?.map(move |members| {
+            let (own, count) = (own(members.len()), members.len());
+            Ok(inputs(&self.select(&members[own.clone()])?)?.part_of_batch(own.start, count))
+        })))
+    }
+
+    fn rows(&self) -> TrainResult<Option<Inputs<F>>> {
+        inputs(self).map(Some)
+    }
+}
+
+fn inputs<F: Real>(images: &Images) -> TrainResult<Inputs<F>> {
+    Ok(Inputs::new().batch("images", images.intensities()?).batch("labels", images.label_indices()?))
 }
 
 #[cfg(test)]

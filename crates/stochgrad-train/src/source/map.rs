@@ -5,7 +5,7 @@ use stochgrad_nn::{Inputs, NnError};
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-use super::{Epoch, MinibatchIter, Source};
+use super::{Epoch, MinibatchIter, OwnMembers, Source};
 use crate::error::{TrainError, TrainResult};
 
 /// A source whose minibatches are transformed when they are read; see [`Source::map`].
@@ -13,6 +13,17 @@ pub(super) struct Map<S, T> {
     pub(super) source: S,
     pub(super) name: String,
     pub(super) transformation: T,
+    /// Whether each member is transformed by itself, without noise, so that all can be transformed at once.
+    pub(super) is_of_rows: bool,
+}
+
+/// A source with a transformation of each member by itself, without noise.
+pub(super) fn of_rows<F, S, T>(source: S, transformation: T) -> Map<S, T>
+where
+    F: Real,
+    T: Fn(Inputs<F>, Key) -> TrainResult<Inputs<F>>,
+{
+    Map { source, name: String::new(), transformation, is_of_rows: true }
 }
 
 impl<F, S, T> Source<F> for Map<S, T>
@@ -30,6 +41,23 @@ where
         Ok(Box::new(minibatches.map(move |(index, inputs)| {
             (self.transformation)(inputs?, epoch.key(&self.name, epoch.first.saturating_add(index)))
         })))
+    }
+
+    fn own_minibatches(&self, epoch: Epoch, own: OwnMembers) -> TrainResult<MinibatchIter<'_, F>> {
+        if !self.is_of_rows {
+            return self.minibatches(epoch);
+        }
+        let key = epoch.key(&self.name, 0);
+        let minibatches = self.source.own_minibatches(epoch, own)?;
+        Ok(Box::new(minibatches.map(move |inputs| (self.transformation)(inputs?, key))))
+    }
+
+    fn rows(&self) -> TrainResult<Option<Inputs<F>>> {
+        if !self.is_of_rows {
+            return Ok(None);
+        }
+        let rows = self.source.rows()?;
+        rows.map(|rows| (self.transformation)(rows, Epoch::in_order(1).key(&self.name, 0))).transpose()
     }
 }
 

@@ -26,6 +26,9 @@ pub use image_folder::ImageFolder;
 pub use stream::Stream;
 pub use tensors::Tensors;
 
+use std::ops::Range;
+use std::rc::Rc;
+
 use stochgrad_nn::Inputs;
 use stochgrad_tensor::random::Key;
 use stochgrad_tensor::{Real, Shape};
@@ -34,6 +37,10 @@ use crate::error::TrainResult;
 
 /// The minibatches of an epoch, in order.
 pub type MinibatchIter<'a, F> = Box<dyn Iterator<Item = TrainResult<Inputs<F>>> + 'a>;
+
+/// The positions of the members that a rank needs in a minibatch of a number of members; see
+/// [`Step::own_members`](stochgrad_nn::Step::own_members).
+pub type OwnMembers = Rc<dyn Fn(usize) -> Range<usize>>;
 
 /// Data that is read minibatch by minibatch. The minibatches of an epoch are a function of the fields of [`Epoch`], so
 /// that a run can resume at any of them.
@@ -61,6 +68,40 @@ pub trait Source<F: Real> {
     /// If the data cannot be read, and for a batch size that does not fit it.
     fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>>;
 
+    /// As [`minibatches`](Self::minibatches), for a rank that needs only its own members of each minibatch; the inputs
+    /// state their place with [`Inputs::part_of_batch`]. By default, all members are read, from which a step takes those
+    /// that it needs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`minibatches`](Self::minibatches).
+    fn own_minibatches(&self, epoch: Epoch, own: OwnMembers) -> TrainResult<MinibatchIter<'_, F>> {
+        let _ = own;
+        self.minibatches(epoch)
+    }
+
+    /// All members as the inputs of one minibatch, in the order of the data, if each minibatch consists of the rows of
+    /// them that [`Epoch::indices`] states. A run on a device copies them there once. By default, `None`: minibatches
+    /// are read one by one.
+    ///
+    /// ```
+    /// use stochgrad_nn::data::Digits;
+    /// use stochgrad_train::Source;
+    ///
+    /// let digits = Source::<f32>::threshold(Digits::embedded(), "images", 0.5);
+    /// assert_eq!(digits.rows()?.unwrap().get("images").unwrap().shape()[..], [1797, 64]);
+    /// // Pixels that are drawn anew in each epoch are no rows.
+    /// assert!(Source::<f32>::binarize(Digits::embedded(), "images").rows()?.is_none());
+    /// # Ok::<(), stochgrad_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the data cannot be read.
+    fn rows(&self) -> TrainResult<Option<Inputs<F>>> {
+        Ok(None)
+    }
+
     /// The same data with a transformation of each minibatch, when it is read. The key is that of the noise of the
     /// minibatch, a function of the name, the seed, the epoch and the number of the minibatch.
     ///
@@ -85,7 +126,7 @@ pub trait Source<F: Real> {
         Self: Sized,
         T: Fn(Inputs<F>, Key) -> TrainResult<Inputs<F>>,
     {
-        map::Map { source: self, name: name.into(), transformation }
+        map::Map { source: self, name: name.into(), transformation, is_of_rows: false }
     }
 
     /// The same data with binary values of an input, drawn for each minibatch with the values as probabilities
@@ -104,7 +145,7 @@ pub trait Source<F: Real> {
         Self: Sized,
     {
         let name = name.into();
-        self.map("", move |inputs, _| map::thresholded(inputs, &name, threshold))
+        map::of_rows(self, move |inputs, _| map::thresholded(inputs, &name, threshold))
     }
 
     /// The same data with classes as vectors: a label becomes `classes` values, 1 at the label and 0 elsewhere, along a
@@ -126,7 +167,7 @@ pub trait Source<F: Real> {
         Self: Sized,
     {
         let name = name.into();
-        self.map("", move |inputs, _| map::one_hot(inputs, &name, classes))
+        map::of_rows(self, move |inputs, _| map::one_hot(inputs, &name, classes))
     }
 
     /// The same data with another shape of each member of an input, such as `[28, 28, 1]` for images whose pixels are
@@ -136,7 +177,7 @@ pub trait Source<F: Real> {
         Self: Sized,
     {
         let (name, shape) = (name.into(), shape.into());
-        self.map("", move |inputs, _| map::reshaped(inputs, &name, &shape))
+        map::of_rows(self, move |inputs, _| map::reshaped(inputs, &name, &shape))
     }
 }
 
@@ -148,6 +189,14 @@ impl<F: Real, S: Source<F> + ?Sized> Source<F> for &S {
     fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>> {
         (**self).minibatches(epoch)
     }
+
+    fn own_minibatches(&self, epoch: Epoch, own: OwnMembers) -> TrainResult<MinibatchIter<'_, F>> {
+        (**self).own_minibatches(epoch, own)
+    }
+
+    fn rows(&self) -> TrainResult<Option<Inputs<F>>> {
+        (**self).rows()
+    }
 }
 
 impl<F: Real, S: Source<F> + ?Sized> Source<F> for Box<S> {
@@ -158,11 +207,19 @@ impl<F: Real, S: Source<F> + ?Sized> Source<F> for Box<S> {
     fn minibatches(&self, epoch: Epoch) -> TrainResult<MinibatchIter<'_, F>> {
         (**self).minibatches(epoch)
     }
+
+    fn own_minibatches(&self, epoch: Epoch, own: OwnMembers) -> TrainResult<MinibatchIter<'_, F>> {
+        (**self).own_minibatches(epoch, own)
+    }
+
+    fn rows(&self) -> TrainResult<Option<Inputs<F>>> {
+        (**self).rows()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use stochgrad_nn::data::{Digits, binarize};
+    use stochgrad_nn::data::{Digits, binarize, rows};
     use stochgrad_tensor::Tensor;
 
     use super::*;
@@ -215,6 +272,43 @@ mod tests {
         assert!(message.contains("whole numbers below 2, got 2 at position 0"), "{message}");
         for wrong in [-1.0, 0.5, f64::NAN] {
             assert!(first(&Tensors::new().with("labels", [wrong]).unwrap().one_hot("labels", 3)).is_err());
+        }
+    }
+
+    #[test]
+    fn rows_and_own_members_are_those_of_the_minibatches() {
+        let (digits, _) = Digits::embedded().split_at(20).unwrap();
+        let tensors = Tensors::<f32>::new().with("images", Tensor::from_fn([20, 3], |i| i as f32)).unwrap();
+        let sources: [Box<dyn Source<f32>>; 5] = [
+            Box::new(digits.clone()),
+            Box::new(digits.clone().threshold("images", 0.5).reshape("images", [8, 8, 1])),
+            Box::new(Source::<f32>::one_hot(digits.clone(), "labels", 10)),
+            Box::new(&tensors),
+            Box::new(digits.binarize("images")),
+        ];
+        let epoch = Epoch { first: 1, ..Epoch::shuffled(2, 7, 3) };
+        let own: OwnMembers = Rc::new(|members| 2..members);
+        for (number, source) in sources.iter().enumerate() {
+            let all = source.rows().unwrap();
+            assert_eq!(all.is_some(), number < 4);
+            let parts = source.own_minibatches(epoch, own.clone()).unwrap();
+            let mut count = 0;
+            for ((members, minibatch), part) in
+                epoch.indices(20).unwrap().zip(source.minibatches(epoch).unwrap()).zip(parts)
+            {
+                let (minibatch, part) = (minibatch.unwrap(), part.unwrap());
+                for (name, value) in minibatch.iter() {
+                    let own: Vec<usize> =
+                        if all.is_some() { (2..members.len()).collect() } else { (0..members.len()).collect() };
+                    assert_eq!(part.get(name).unwrap(), &rows(value, &own).unwrap());
+                    if let Some(all) = &all {
+                        assert_eq!(value, &rows(all.get(name).unwrap(), &members).unwrap());
+                    }
+                }
+                assert_eq!(part.batch_members(), Some(members.len()));
+                count += 1;
+            }
+            assert_eq!(count, 2);
         }
     }
 

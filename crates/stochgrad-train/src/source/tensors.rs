@@ -5,7 +5,7 @@ use stochgrad_nn::data::{rows, rows_into};
 use stochgrad_tape::IntoTensor;
 use stochgrad_tensor::{Real, Tensor};
 
-use super::{Epoch, MinibatchIter, Source};
+use super::{Epoch, MinibatchIter, OwnMembers, Source};
 use crate::error::{TrainError, TrainResult};
 
 /// Named tensors whose leading axis is that of the members of the data set.
@@ -195,6 +195,22 @@ impl<F: Real> Source<F> for Tensors<F> {
         let mut members = epoch.members(self.len())?;
         let mut kept = Kept::default();
         Ok(Box::new(std::iter::from_fn(move || Some(kept.next(self, members.next()?)))))
+    }
+
+    fn own_minibatches(&self, epoch: Epoch, own: OwnMembers) -> TrainResult<MinibatchIter<'_, F>> {
+        let mut members = epoch.members(self.len())?;
+        let mut kept = Kept::default();
+        Ok(Box::new(std::iter::from_fn(move || {
+            let members = members.next()?;
+            let own = own(members.len());
+            let inputs = kept.next(self, &members[own.clone()]);
+            Some(inputs.map(|inputs| inputs.part_of_batch(own.start, members.len())))
+        })))
+    }
+
+    fn rows(&self) -> TrainResult<Option<Inputs<F>>> {
+        let all = self.iter().fold(Inputs::new(), |inputs, (name, tensor)| inputs.batch(name, tensor));
+        Ok(Some(all))
     }
 }
 

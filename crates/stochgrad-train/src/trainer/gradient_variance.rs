@@ -4,7 +4,6 @@ use stochgrad_graph::{GraphError, Seed};
 use stochgrad_nn::{Inputs, NamePattern, Parameters, Step};
 use stochgrad_tensor::Real;
 
-use crate::derived_seed::derived_seed;
 use crate::error::{TrainError, TrainResult};
 use crate::metrics::Values;
 use crate::spread::Spread;
@@ -129,6 +128,11 @@ impl GradientVariance {
         }
     }
 
+    /// The number of steps between two estimates.
+    pub(super) fn period(&self) -> u64 {
+        self.every
+    }
+
     /// Whether the variances are estimated before the next step.
     pub(super) fn is_due(&self, completed_steps: u64) -> bool {
         completed_steps.is_multiple_of(self.every)
@@ -149,7 +153,7 @@ impl GradientVariance {
         let mut spreads: Vec<Spread> = vec![Spread::default(); self.groups.len()];
         let mut at_nodes: Vec<Spread> = vec![Spread::default(); self.nodes.len()];
         for evaluation in 0..self.evaluations {
-            let seed = derived_seed(seed.seed, seed.step, "gradient variance", evaluation);
+            let seed = seed.derived("gradient variance", evaluation);
             // The first run restores the state of the gradient methods if the run was resumed.
             if evaluation == 0 || !self.groups.is_empty() {
                 step.run(parameters, inputs, seed)?;

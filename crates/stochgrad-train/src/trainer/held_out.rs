@@ -1,13 +1,14 @@
 //! Evaluation on held-out data.
 
+use stochgrad_graph::Seed;
 use stochgrad_nn::{Inputs, Parameters, Step};
 use stochgrad_tensor::Real;
 
 use super::means::Means;
-use crate::derived_seed::derived_seed;
+use super::minibatches::read;
 use crate::error::{TrainError, TrainResult};
 use crate::metrics::Values;
-use crate::source::{Epoch, Source};
+use crate::source::{Epoch, OwnMembers, Source};
 
 /// What evaluates the model.
 pub(super) enum Validation<'a, F: Real> {
@@ -46,6 +47,7 @@ impl<F: Real> HeldOut<'_, F> {
         step: &mut Step<'_, F>,
         parameters: &Parameters<F>,
         completed_steps: u64,
+        own: Option<&OwnMembers>,
     ) -> TrainResult<Values> {
         let data = match &mut self.validation {
             Validation::Data(data) => *data,
@@ -53,10 +55,10 @@ impl<F: Real> HeldOut<'_, F> {
         };
         let mut means = Means::default();
         let epoch = Epoch { seed: self.seed, ..Epoch::in_order(self.chunk) };
-        for (chunk, inputs) in (0..).zip(data.minibatches(epoch)?) {
+        for (chunk, inputs) in (0..).zip(read(data, epoch, own)?) {
             let inputs = of_data_set(inputs?, self.size);
-            let seed = derived_seed(self.seed, completed_steps, "evaluation", chunk);
-            let members = inputs.members().unwrap_or(1) as f64;
+            let seed = Seed { seed: self.seed, step: completed_steps }.derived("evaluation", chunk);
+            let members = inputs.batch_members().unwrap_or(1) as f64;
             for (name, cost) in step.evaluate(parameters, &inputs, seed)?.iter() {
                 means.add(name, cost.to_f64(), members);
             }

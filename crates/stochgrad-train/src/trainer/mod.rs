@@ -4,7 +4,10 @@ mod checkpoint;
 mod early_stopping;
 mod gradient_variance;
 mod held_out;
+mod looks;
 mod means;
+mod minibatches;
+mod on_device;
 mod optimizer_choice;
 mod progress;
 mod ranks;
@@ -14,6 +17,7 @@ mod settings;
 #[cfg(feature = "signals")]
 mod signals;
 mod span;
+mod steps;
 mod warnings;
 
 pub use early_stopping::EarlyStopping;
@@ -26,7 +30,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use stochgrad_graph::GraphResult;
-use stochgrad_nn::{Optimizer, Parameters, Record, Step};
+use stochgrad_nn::{Optimizer, Parameters, Record, Step, TrainingDevice};
 use stochgrad_tape::Communicator;
 use stochgrad_tensor::{Real, instantiated};
 
@@ -108,6 +112,7 @@ pub struct Trainer<'a, F: Real> {
     on_step: Vec<Callback<'a, F>>,
     on_epoch: Vec<Callback<'a, F>>,
     communicator: Option<Rc<dyn Communicator>>,
+    device: Option<Box<dyn TrainingDevice<F> + 'a>>,
 }
 
 type Callback<'a, F> = Box<dyn FnMut(&Progress<'_, F>) -> ControlFlow<()> + 'a>;
@@ -158,6 +163,7 @@ impl<'a, F: Real> Trainer<'a, F> {
             on_step: Vec::new(),
             on_epoch: Vec::new(),
             communicator: None,
+            device: None,
         }
     }
 
@@ -418,9 +424,10 @@ impl<'a, F: Real> Trainer<'a, F> {
         }
         let length = self.settings.check(self.validation.is_some())?;
         self.check_ranks()?;
-        let Trainer { optimizer, settings, validation, observers, on_step, on_epoch, communicator } = self;
+        let device = self.start_device(data)?;
+        let Trainer { optimizer, settings, validation, observers, on_step, on_epoch, communicator, .. } = self;
         let optimizer = optimizer.choose(length.steps(settings.steps_per_epoch(data.size())))?;
-        let given = Given { optimizer, settings, validation, observers, on_step, on_epoch, communicator };
+        let given = Given { optimizer, settings, validation, observers, on_step, on_epoch, communicator, device };
         Run::new(given, length, parameters, data, step).complete()
     }
 }

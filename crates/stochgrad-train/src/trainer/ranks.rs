@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use stochgrad_graph::GraphError;
 use stochgrad_nn::Step;
-use stochgrad_tape::{CommunicationError, Communicator, SingleRank, agree};
+use stochgrad_tape::{CommunicationError, Communicator, Shards, SingleRank, agree};
 use stochgrad_tensor::Real;
 
 use super::Trainer;
 use crate::error::{TrainError, TrainResult};
+use crate::source::OwnMembers;
 
 /// Ranks that make the same steps. The first one writes the files, shows the progress and has the observers.
 pub(super) struct Ranks(Rc<dyn Communicator>);
@@ -29,6 +31,17 @@ impl Ranks {
     /// That of this rank or of another one.
     pub(super) fn agreed<T>(&self, result: TrainResult<T>) -> TrainResult<T> {
         agree(&*self.0, result)
+    }
+
+    /// The members that this rank needs of a minibatch that is divided into shards; `None` for a rank that needs all.
+    ///
+    /// # Errors
+    ///
+    /// If the number of shards is not a multiple of the number of ranks.
+    pub(super) fn own_members<F: Real>(&self, shards: Option<usize>) -> TrainResult<Option<OwnMembers>> {
+        let Some(count) = shards.filter(|_| self.0.size() > 1) else { return Ok(None) };
+        let shards = Shards::<F>::new(count, self.0.clone()).map_err(GraphError::from)?;
+        Ok(Some(Rc::new(move |members| shards.own_members(members))))
     }
 
     /// Whether one of the ranks has been asked something, such as to stop.

@@ -5,14 +5,16 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
-use stochgrad_graph::{GraphResult, Seed};
-use stochgrad_nn::{Inputs, Optimizer, Parameters, Step};
+use stochgrad_graph::GraphResult;
+use stochgrad_nn::{Optimizer, Parameters, Step};
 use stochgrad_tape::Communicator;
 use stochgrad_tensor::Real;
 
 use super::Callback;
 use super::checkpoint::{self, Folder};
 use super::held_out::{HeldOut, Validation, of_data_set};
+use super::minibatches::{Minibatches, Next};
+use super::on_device::OnDevice;
 use super::progress::Progress;
 use super::ranks::Ranks;
 use super::run_state::RunState;
@@ -22,11 +24,10 @@ use super::signals::Signals;
 use super::span::Span;
 use crate::error::{TrainError, TrainResult};
 use crate::metrics::{Metrics, Values, total};
-use crate::observer::{Observer, RunStart, StepMetrics};
-use crate::output::{RunFolder, graph_svg};
+use crate::observer::{Observer, RunStart};
+use crate::output::RunFolder;
 use crate::report::{Outcome, Report};
-use crate::source::{Epoch, Source};
-use crate::warning::Warning;
+use crate::source::{Epoch, OwnMembers, Source};
 
 /// What a trainer was given, with the optimiser for the length of the run.
 pub(super) struct Given<'r, F: Real> {
@@ -37,32 +38,36 @@ pub(super) struct Given<'r, F: Real> {
     pub(super) on_step: Vec<Callback<'r, F>>,
     pub(super) on_epoch: Vec<Callback<'r, F>>,
     pub(super) communicator: Option<Rc<dyn Communicator>>,
+    pub(super) device: Option<OnDevice<F>>,
 }
 
 /// A run: what the trainer was given, and what has been reached.
 pub(super) struct Run<'r, 'm, F: Real> {
-    optimizer: Box<dyn Optimizer<F> + 'r>,
-    settings: Settings,
-    length: Span,
-    held_out: Option<HeldOut<'r, F>>,
-    observers: Vec<Box<dyn Observer + 'r>>,
-    on_step: Vec<Callback<'r, F>>,
-    on_epoch: Vec<Callback<'r, F>>,
-    parameters: &'r mut Parameters<F>,
-    data: &'r dyn Source<F>,
-    step: Step<'m, F>,
+    pub(super) optimizer: Box<dyn Optimizer<F> + 'r>,
+    pub(super) settings: Settings,
+    pub(super) length: Span,
+    pub(super) held_out: Option<HeldOut<'r, F>>,
+    pub(super) observers: Vec<Box<dyn Observer + 'r>>,
+    pub(super) on_step: Vec<Callback<'r, F>>,
+    pub(super) on_epoch: Vec<Callback<'r, F>>,
+    pub(super) parameters: &'r mut Parameters<F>,
+    pub(super) data: &'r dyn Source<F>,
+    pub(super) step: Step<'m, F>,
     /// The settings that a checkpoint must have.
-    compared: BTreeMap<String, String>,
-    state: RunState<F>,
+    pub(super) compared: BTreeMap<String, String>,
+    pub(super) state: RunState<F>,
     /// The costs of the last step.
-    costs: Values,
+    pub(super) costs: Values,
     /// The output folder, on the first rank.
-    folder: Option<Folder>,
-    ranks: Ranks,
+    pub(super) folder: Option<Folder>,
+    pub(super) device: Option<OnDevice<F>>,
+    pub(super) ranks: Ranks,
+    /// The members of a minibatch that this rank needs, if it does not need all.
+    pub(super) own: Option<OwnMembers>,
     /// Whether the output folder has the picture of the graph.
-    is_drawn: bool,
+    pub(super) is_drawn: bool,
     /// The step of the last checkpoint.
-    saved: Option<u64>,
+    pub(super) saved: Option<u64>,
 }
 
 impl<'r, 'm, F: Real> Run<'r, 'm, F> {
@@ -73,7 +78,7 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
         data: &'r dyn Source<F>,
         step: Step<'m, F>,
     ) -> Self {
-        let Given { optimizer, settings, validation, mut observers, on_step, on_epoch, communicator } = given;
+        let Given { optimizer, settings, validation, mut observers, on_step, on_epoch, communicator, device } = given;
         let ranks = Ranks::new(communicator);
         if !ranks.is_first() {
             observers.clear();
@@ -106,7 +111,9 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
             state: RunState::default(),
             costs: Values::new(),
             folder: None,
+            device,
             ranks,
+            own: None,
             is_drawn: false,
             saved: None,
         }
@@ -115,8 +122,16 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
     /// Makes the steps that are left.
     pub(super) fn complete(mut self) -> TrainResult<Report> {
         let started = Instant::now();
+        self.own = self.ranks.own_members::<F>(self.settings.shards)?;
         let resumed_at = self.start()?;
-        let outcome = self.go_on()?;
+        let outcome = match self.go_on() {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                // The host gets the parameters before the step that failed, unless the device has failed altogether.
+                let _ = self.fetch();
+                return Err(error);
+            }
+        };
         // Without a step, the state of the gradient methods is not known.
         if self.state.step > 0 && self.saved != Some(self.state.step) {
             self.save()?;
@@ -219,9 +234,11 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
             if let Some(outcome) = self.outcome() {
                 return Ok(outcome);
             }
-            let data = self.data;
-            let mut minibatches = data.minibatches(self.epoch())?.peekable();
-            if minibatches.peek().is_none() {
+            let mut minibatches = match self.device.as_ref().and_then(OnDevice::rows) {
+                Some(members) => Minibatches::rows(members, self.epoch())?,
+                None => Minibatches::read(self.data, self.epoch(), self.own.as_ref())?,
+            };
+            if minibatches.is_empty() {
                 return Err(TrainError::argument(
                     "the training data",
                     format!("a minibatch {} in epoch {}", self.state.position, self.state.epoch),
@@ -229,13 +246,18 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
                     "check that it has members, and that it is the data with which the run began",
                 ));
             }
-            while let Some(inputs) = minibatches.next() {
+            while let Some(next) = minibatches.next(self.steps_to_look())? {
                 if self.ranks.any(is_interrupted())? {
                     return Ok(Outcome::Interrupted);
                 }
-                let inputs = of_data_set(inputs?, data.size());
-                self.make_step(&inputs)?;
-                let stops = self.after_step(minibatches.peek().is_none())?;
+                let is_end_of_epoch = minibatches.is_empty();
+                let stops = match next {
+                    Next::Minibatch(inputs) => {
+                        self.make_step(&of_data_set(inputs, self.data.size()))?;
+                        self.after_step(is_end_of_epoch)?
+                    }
+                    Next::Rows(batches) => self.make_steps(&batches, is_end_of_epoch)?,
+                };
                 if let Some(outcome) = self.outcome() {
                     return Ok(outcome);
                 }
@@ -247,7 +269,7 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
     }
 
     /// The minibatches of this epoch that are left.
-    fn epoch(&self) -> Epoch {
+    pub(super) fn epoch(&self) -> Epoch {
         Epoch {
             number: self.state.epoch,
             batch: self.settings.batch,
@@ -268,84 +290,8 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
         (stall.evaluations >= stopping.patience).then_some(Outcome::EarlyStopped)
     }
 
-    /// Updates the parameters, and adds the costs to their means.
-    fn make_step(&mut self, inputs: &Inputs<F>) -> TrainResult<()> {
-        let seed = Seed { seed: self.settings.seed, step: self.state.step };
-        self.estimate_variance(inputs, seed)?;
-        let costs = self.step.train(self.parameters, &mut *self.optimizer, inputs, seed).map(|gradients| {
-            self.costs.truncate(gradients.costs().len());
-            for (index, (name, cost)) in gradients.costs().iter().enumerate() {
-                match self.costs.get_mut(index) {
-                    Some((known, value)) if known == name => *value = cost.to_f64(),
-                    Some(other) => *other = (name.clone(), cost.to_f64()),
-                    None => self.costs.push((name.clone(), cost.to_f64())),
-                }
-            }
-            gradients.total().to_f64()
-        });
-        let total = self.in_step(costs)?;
-        let drawn = self.draw(inputs, seed);
-        self.ranks.agreed(drawn)?;
-        let members = inputs.members().unwrap_or(1);
-        self.costs.iter().for_each(|(name, cost)| self.state.training.add(name, *cost, members as f64));
-        let epoch = self.state.epoch;
-        self.state.step += 1;
-        self.compare_costs()?;
-        let warnings = self.state.warnings.observe_methods(total, self.state.step, self.step.methods());
-        warnings.iter().try_for_each(|warning| self.warn(warning))?;
-        self.state.position += 1;
-        let metrics = StepMetrics { step: self.state.step, epoch, members, costs: &self.costs, total };
-        let called = self.observers.iter_mut().try_for_each(|observer| observer.step(&metrics));
-        self.ranks.agreed(called)
-    }
-
-    /// Estimates the variance of the gradients before a step, if it is due.
-    fn estimate_variance(&mut self, inputs: &Inputs<F>, seed: Seed) -> TrainResult<()> {
-        let step = self.state.step;
-        let Some(variance) = self.settings.gradient_variance.as_ref().filter(|it| it.is_due(step)) else {
-            return Ok(());
-        };
-        let estimates = variance.estimate(&mut self.step, self.parameters, inputs, seed);
-        let estimates = estimates.map_err(|error| self.located(error))?;
-        let mut warnings = Vec::new();
-        for estimate in &estimates {
-            self.state.variances.add(&estimate.name, estimate.variance(), 1.0);
-            let node = estimate.node.as_ref();
-            warnings.extend(node.and_then(|node| self.state.warnings.observe_gradient(node, &estimate.spread, step)));
-        }
-        warnings.iter().try_for_each(|warning| self.warn(warning))
-    }
-
-    /// Compares the costs of the last step with the limits of the program.
-    fn compare_costs(&mut self) -> TrainResult<()> {
-        for index in 0..self.settings.cost_limits.len() {
-            let limit = &self.settings.cost_limits[index];
-            let value = find_cost(&self.costs, &limit.cost, "`Trainer::warn_below`")?;
-            if let Some(warning) = self.state.warnings.observe_cost(limit, value, self.state.step) {
-                self.warn(&warning)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn warn(&mut self, warning: &Warning) -> TrainResult<()> {
-        if self.settings.is_quiet || !cfg!(feature = "progress") {
-            log::warn!("{warning}");
-        }
-        self.observers.iter_mut().try_for_each(|observer| observer.warning(warning))
-    }
-
-    /// Draws the graph of the model, after the first step of this call.
-    fn draw(&mut self, inputs: &Inputs<F>, seed: Seed) -> TrainResult<()> {
-        let Some(folder) = self.folder.as_ref().filter(|_| !self.is_drawn) else { return Ok(()) };
-        let svg = self.step.inspect(self.parameters, inputs, seed, |graph| graph_svg(&graph.to_petgraph()))?;
-        folder.save_graph(&svg)?;
-        self.is_drawn = true;
-        Ok(())
-    }
-
     /// Measures, saves and calls back. Returns whether a callback stops the run.
-    fn after_step(&mut self, is_end_of_epoch: bool) -> TrainResult<bool> {
+    pub(super) fn after_step(&mut self, is_end_of_epoch: bool) -> TrainResult<bool> {
         if is_end_of_epoch {
             self.state.epoch += 1;
             self.state.position = 0;
@@ -356,6 +302,9 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
             self.held_out.is_some() && (is_end || self.settings.validate_every.ends(step, epoch, is_end_of_epoch));
         if evaluates || is_end || self.settings.measure_every.ends(step, epoch, is_end_of_epoch) {
             self.measure(evaluates)?;
+        }
+        if !self.on_step.is_empty() || (is_end_of_epoch && !self.on_epoch.is_empty()) {
+            self.fetch()?;
         }
         let progress =
             Progress { step, epoch, costs: &self.costs, metrics: &self.state.last, parameters: self.parameters };
@@ -376,6 +325,7 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
 
     /// Takes the means of the costs since the last measurements, and evaluates the held-out data.
     fn measure(&mut self, evaluates: bool) -> TrainResult<()> {
+        self.fetch()?;
         let (step, epoch) = (self.state.step, self.state.epoch);
         self.state.last = Metrics {
             step,
@@ -393,7 +343,9 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
         if let Some(held_out) = self.held_out.as_mut().filter(|_| evaluates) {
             let averaged = averaged(&*self.optimizer, self.parameters)?;
             let evaluated = averaged.as_ref().unwrap_or(self.parameters);
-            let costs = held_out.costs(&mut self.step, evaluated, step).map_err(|error| self.located(error))?;
+            let costs = held_out
+                .costs(&mut self.step, evaluated, step, self.own.as_ref())
+                .map_err(|error| self.located(error))?;
             let value = monitored(&costs, self.settings.monitor.as_deref())?;
             self.state.last.validation = Some(costs);
             let minimum = self.settings.early_stopping.map_or(0.0, |stopping| stopping.minimum_improvement);
@@ -414,6 +366,7 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
 
     /// Writes a checkpoint on the first rank.
     fn save_here(&mut self) -> TrainResult<()> {
+        self.fetch()?;
         let Some(folder) = &self.folder else { return Ok(()) };
         for (name, value) in self.parameters.iter() {
             if let Some(position) = value.as_slice().iter().position(|x| !x.is_finite()) {
@@ -431,6 +384,7 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
 
     /// Gives the parameters the values with which a run ends, and saves them.
     fn hand_over(&mut self) -> TrainResult<()> {
+        self.fetch()?;
         match &self.state.best {
             Some((_, values)) if self.settings.keeps_best => {
                 values.iter().try_for_each(|(name, value)| self.parameters.set(name, value.clone()))?;
@@ -444,12 +398,12 @@ impl<'r, 'm, F: Real> Run<'r, 'm, F> {
         self.folder.as_ref().map_or(Ok(()), |folder| folder.save_parameters(self.parameters))
     }
 
-    fn in_step<T>(&self, result: GraphResult<T>) -> TrainResult<T> {
+    pub(super) fn in_step<T>(&self, result: GraphResult<T>) -> TrainResult<T> {
         result.map_err(|error| self.located(error.into()))
     }
 
     /// The error of a step, with what is left of the run.
-    fn located(&self, error: TrainError) -> TrainError {
+    pub(super) fn located(&self, error: TrainError) -> TrainError {
         let TrainError::Graph(source) = error else { return error };
         let checkpoint = self.folder.as_ref().filter(|_| self.saved.is_some()).map(Folder::checkpoint);
         TrainError::Step { step: self.state.step, epoch: self.state.epoch, checkpoint, source }
@@ -467,7 +421,7 @@ fn monitored(costs: &[(String, f64)], name: Option<&str>) -> TrainResult<f64> {
 }
 
 /// The cost of a name that a setting of the trainer states.
-fn find_cost(costs: &[(String, f64)], name: &str, setting: &'static str) -> TrainResult<f64> {
+pub(super) fn find_cost(costs: &[(String, f64)], name: &str, setting: &'static str) -> TrainResult<f64> {
     costs.iter().find(|(known, _)| known == name).map(|(_, cost)| *cost).ok_or_else(|| {
         let known: Vec<&str> = costs.iter().map(|(name, _)| name.as_str()).collect();
         let (expected, found) = (format!("one of the costs {}", known.join(", ")), name.to_owned());

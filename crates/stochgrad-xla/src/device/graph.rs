@@ -229,11 +229,13 @@ impl<F: DeviceReal> DeviceGraph<F> {
 
 /// Copies the slots that are used to a device.
 pub(super) fn upload_slots<F: DeviceReal>(device: &Device, interface: &Interface) -> XlaResult<Vec<Spread>> {
-    let upload = |used: &UsedSlot| {
-        let values: Vec<F> = used.slot.values().into_iter().map(F::from_f64).collect();
-        device.replicated(&values, used.slot.shape())
-    };
-    interface.slots.iter().map(upload).collect()
+    interface.slots.iter().map(|used| upload_slot::<F>(device, used)).collect()
+}
+
+/// Copies the present value of a slot to a device.
+pub(super) fn upload_slot<F: DeviceReal>(device: &Device, used: &UsedSlot) -> XlaResult<Spread> {
+    let values: Vec<F> = used.slot.values().into_iter().map(F::from_f64).collect();
+    device.replicated(&values, used.slot.shape())
 }
 
 /// Copies the schedules at a step to a device, if there are any.

@@ -11,6 +11,7 @@ mod steps;
 mod tensor;
 mod training;
 mod training_options;
+mod training_programs;
 
 pub use costs::DeviceCosts;
 pub use graph::DeviceGraph;
@@ -24,7 +25,7 @@ use crate::pjrt::{Client, Element, Plugin};
 use spread::Spread;
 use std::path::Path;
 use stochgrad_graph::CompiledGraph;
-use stochgrad_nn::optimizers::{Descent, UpdateRule};
+use stochgrad_nn::Optimizer;
 use stochgrad_tensor::{Real, Tensor};
 
 /// The element types of graphs that run on devices: `f32` and `f64`.
@@ -118,11 +119,11 @@ impl Device {
     /// statistics, and of the state of the gradient methods. All of these stay on the device.
     ///
     /// # Errors
-    /// As [`compile`](Self::compile), and those of [`Descent::compile_step`].
-    pub fn compile_training<F: DeviceReal, R: UpdateRule<F>>(
+    /// As [`compile`](Self::compile), and those of [`Optimizer::compile_step`].
+    pub fn compile_training<F: DeviceReal>(
         &self,
         graph: &CompiledGraph<F>,
-        optimizer: &Descent<F, R>,
+        optimizer: &dyn Optimizer<F>,
         options: &TrainingOptions<'_, F>,
     ) -> XlaResult<DeviceTraining<F>> {
         DeviceTraining::new(self, graph, optimizer, options)

@@ -3,7 +3,6 @@
 use crate::device::{Device, DeviceReal, DeviceTraining, TrainingOptions};
 use crate::error::XlaResult;
 use stochgrad_graph::{Graph, GraphResult, Seed};
-use stochgrad_nn::optimizers::{Descent, UpdateRule};
 use stochgrad_nn::{Inputs, Optimizer, Parameters, Record};
 use stochgrad_tape::Tape;
 
@@ -35,12 +34,12 @@ impl Device {
     ///
     /// # Errors
     /// Those of the model, of [`Graph::compile`] and of [`compile_training`](Self::compile_training).
-    pub fn compile_model<F: DeviceReal, R: UpdateRule<F>>(
+    pub fn compile_model<F: DeviceReal>(
         &self,
         model: impl Fn(&Record<'_, '_, F>) -> GraphResult<()>,
         parameters: &Parameters<F>,
         inputs: &Inputs<F>,
-        optimizer: &Descent<F, R>,
+        optimizer: &dyn Optimizer<F>,
         options: &TrainingOptions<'_, F>,
     ) -> XlaResult<DeviceTraining<F>> {
         let recorded = |graph: &Graph<'_, F>| model(&parameters.on(graph).with_inputs(inputs));

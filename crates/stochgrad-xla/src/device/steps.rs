@@ -1,5 +1,6 @@
 //! The modules of training steps: a single one, and a loop of them.
 
+use crate::device::DeviceReal;
 use crate::device::interface::{Interface, Output};
 use crate::device::operands::{element_at, number_at, words};
 use crate::device::recording::{Given, record_graph};
@@ -11,7 +12,7 @@ use crate::lowering::types::{Element, TensorType};
 use crate::lowering::{ArgumentKind, Check, Options, Precision, record_replacing};
 use stochgrad_graph::CompiledGraph;
 use stochgrad_nn::optimizers::CompiledStep;
-use stochgrad_tensor::{Real, Shape};
+use stochgrad_tensor::Shape;
 
 /// A value that stays on the device from step to step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub(super) enum Kept {
 }
 
 /// What the modules of training steps are made of.
-pub(super) struct Steps<'g, F: Real> {
+pub(super) struct Steps<'g, F: DeviceReal> {
     pub(super) interface: &'g Interface,
     pub(super) graph: &'g CompiledGraph<F>,
     /// The step of the optimiser.
@@ -68,7 +69,7 @@ struct Step<'b> {
 /// the number of steps. The number of the shard follows.
 const CONTROL: usize = 6;
 
-impl<F: Real> Steps<'_, F> {
+impl<F: DeviceReal> Steps<'_, F> {
     fn element() -> Element {
         Element::of::<F>()
     }
@@ -312,7 +313,7 @@ impl<F: Real> Steps<'_, F> {
             let expected = &self.interface.inputs[number].shape;
             let is_given = self.given.contains(&number);
             let own = expected.first().copied().unwrap_or(0);
-            let fits = is_given && data.rank() > 0 && expected.rank() > 0 && expected[1..] == data.shape()[1..];
+            let fits = is_given && data.shape().rank() > 0 && expected.rank() > 0 && expected[1..] == data.shape()[1..];
             if !fits || *rows.get_or_insert(own) != own {
                 return Err(XlaError::Mismatch {
                     what: format!("the resident data of the input \"{name}\""),

@@ -1,7 +1,8 @@
 //! What the lowering of an operation knows: the builder, the plates, and the alignment of operands.
 
 use crate::lowering::builder::{Builder, Value};
-use crate::lowering::module::{Check, Precision};
+use crate::lowering::check::Check;
+use crate::lowering::options::Precision;
 use crate::lowering::types::Element;
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 use crate::lowering::axes::Fold;
 use crate::lowering::builder::Value;
 use crate::lowering::context::{Context, Operand, Target};
-use crate::lowering::module::Precision;
+use crate::lowering::options::Precision;
 use crate::lowering::types::{Element, TensorType};
 use stochgrad_tape::Plate;
 use stochgrad_tensor::Shape;

@@ -3,7 +3,7 @@
 use crate::lowering::axes::integers;
 use crate::lowering::builder::Value;
 use crate::lowering::context::{Context, Operand, Target};
-use crate::lowering::module::Precision;
+use crate::lowering::options::Precision;
 use crate::lowering::types::TensorType;
 use stochgrad_tape::{ImageSize, Plate, Plates};
 use stochgrad_tensor::Shape;

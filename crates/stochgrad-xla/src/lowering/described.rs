@@ -2,19 +2,24 @@
 
 use crate::error::XlaResult;
 use crate::lowering::builder::Value;
+use crate::lowering::check::Check;
 use crate::lowering::context::{Context, Operand, Target};
-use crate::lowering::module::{ArgumentKind, Check, Options, Recorded, record};
 use crate::lowering::noise::Noise;
 use crate::lowering::noise::fill::rows;
 use crate::lowering::noise::kind::box_muller;
-use crate::lowering::operation::refused;
-use crate::lowering::types::Element;
+use crate::lowering::recorded::{ArgumentKind, Recorded};
+use crate::lowering::refusal::refused;
+use crate::lowering::types::{Element, TensorType};
 use std::collections::HashSet;
 use stochgrad_tape::{
     Attempt, Id, ListedValue, Listing, Plate, Plates, Primitive, Program, RecordedAttempt, Sampler, Tape, Var,
 };
 use stochgrad_tensor::random::{Fill, address_hash};
 use stochgrad_tensor::{Real, Shape, Tensor};
+
+/// Writes another program into the module, given its arguments.
+pub(crate) type Write<'a, 'b, F> =
+    dyn Fn(&Listing<'_, F>, &mut dyn FnMut(ArgumentKind, TensorType) -> Value<'b>) -> XlaResult<Recorded<'b>> + 'a;
 
 /// The plates of a program, and those of a tape on which a description is recorded.
 struct Copies {
@@ -48,14 +53,13 @@ fn input<'t, F: Real>(tape: &'t Tape<F>, plates: &[Plate], shape: &Shape) -> Var
 /// Writes a program whose inputs are given.
 fn inlined<'b, F: Real>(
     noise: &Noise<'_, 'b>,
+    write: &Write<'_, 'b, F>,
     program: &Program<F>,
     inputs: &mut dyn FnMut(usize) -> Value<'b>,
 ) -> XlaResult<Recorded<'b>> {
-    let context = noise.context;
-    let options = Options { precision: context.precision, finite: Vec::new() };
-    record(context.builder, &program.listing(), &options, &mut |kind, ty| match kind {
+    write(&program.listing(), &mut |kind, ty| match kind {
         ArgumentKind::Input(number) => inputs(number),
-        _ => context.builder.integer(ty.element, 0).broadcast(&ty.shape, &[]),
+        _ => noise.context.builder.integer(ty.element, 0).broadcast(&ty.shape, &[]),
     })
 }
 
@@ -69,7 +73,7 @@ pub(crate) fn primitive<'b, F: Real>(
     listed: &ListedValue<'_, F>,
     primitive: &dyn Primitive<F>,
     operands: &[&Operand<'b>],
-    target: &Target<'_>,
+    (target, write): (&Target<'_>, &Write<'_, 'b, F>),
 ) -> XlaResult<Value<'b>> {
     let context = noise.context;
     let tape = Tape::<F>::new();
@@ -86,7 +90,7 @@ pub(crate) fn primitive<'b, F: Real>(
     let program = tape
         .compile(&inputs, &outputs)
         .map_err(|error| refused(listing, listed, &format!("its description by operations failed: {error}")))?;
-    let recorded = inlined(noise, &program, &mut |number| operands[number].value)?;
+    let recorded = inlined(noise, write, &program, &mut |number| operands[number].value)?;
     keep_checks(context, &recorded, target);
     for (elements, refusal) in recorded.outputs[1..].iter().zip(&description.refusals) {
         context.check(elements.equal(0.0), target, refusal.message.clone());
@@ -161,7 +165,7 @@ impl<F: Real> AttemptProgram<F> {
     /// The proposed values, and whether they are rejected.
     fn recorded<'b>(
         &self,
-        noise: &Noise<'_, 'b>,
+        (noise, write): (&Noise<'_, 'b>, &Write<'_, 'b, F>),
         number: Value<'b>,
         parameters: &[Value<'b>],
         uniform: &mut dyn FnMut(usize) -> Value<'b>,
@@ -169,7 +173,7 @@ impl<F: Real> AttemptProgram<F> {
     ) -> XlaResult<[Value<'b>; 2]> {
         let first = 1 + self.parameters;
         let slots = Attempt::<F>::SLOTS;
-        let recorded = inlined(noise, &self.program, &mut |input| match input {
+        let recorded = inlined(noise, write, &self.program, &mut |input| match input {
             0 => number,
             _ if input < first => parameters[input - 1],
             _ if !self.used.contains(&input) => unused(noise, &self.program),
@@ -197,7 +201,7 @@ pub(crate) fn draw<'b, F: Real>(
     listed: &ListedValue<'_, F>,
     (sampler, address): (&dyn Sampler<F>, u128),
     operands: &[&Operand<'b>],
-    target: &Target<'_>,
+    (target, write): (&Target<'_>, &Write<'_, 'b, F>),
 ) -> XlaResult<Value<'b>> {
     let context = noise.context;
     let (builder, element) = (context.builder, context.element);
@@ -213,10 +217,13 @@ pub(crate) fn draw<'b, F: Real>(
         noise.fill(key, fill, &layout, target.plates, listed.event())
     };
     let zero = builder.float(element, 0.0);
-    let [values, rejected] =
-        attempt.recorded(noise, zero, &parameters, &mut |number| slot(number, Fill::Uniform), &mut |number| {
-            slot(number, Fill::Normal)
-        })?;
+    let [values, rejected] = attempt.recorded(
+        (noise, write),
+        zero,
+        &parameters,
+        &mut |number| slot(number, Fill::Uniform),
+        &mut |number| slot(number, Fill::Normal),
+    )?;
     let numbers = noise.numbers(&layout, target.plates, listed.event());
     let prefix = address_hash("attempt", &address);
     let one = builder.integer(Element::U64, 1);
@@ -227,10 +234,13 @@ pub(crate) fn draw<'b, F: Real>(
         |carry| {
             let key = noise.key_of(continued_hash(prefix, carry[0]));
             let row = rows(builder, key, element, numbers);
-            let recorded =
-                attempt.recorded(noise, carry[0].convert(element), &parameters, &mut |slot| row[slot], &mut |slot| {
-                    box_muller(row[slot], row[slot + 1])[0]
-                });
+            let recorded = attempt.recorded(
+                (noise, write),
+                carry[0].convert(element),
+                &parameters,
+                &mut |slot| row[slot],
+                &mut |slot| box_muller(row[slot], row[slot + 1])[0],
+            );
             let [values, rejected] = recorded.unwrap_or_else(|error| {
                 failure = Some(error);
                 [carry[2], carry[1]]

@@ -5,6 +5,7 @@
 
 pub mod axes;
 pub mod builder;
+mod check;
 pub mod context;
 pub mod contraction;
 pub mod convolution;
@@ -16,17 +17,20 @@ pub mod map;
 mod module;
 pub mod noise;
 mod operation;
+mod options;
 pub mod order;
 pub mod plates;
 pub mod pooling;
+mod recorded;
 pub mod reduction;
+mod refusal;
 pub mod requirement;
 pub mod scan;
 pub mod special;
 pub mod types;
 pub mod zip;
 
-pub use module::{
-    Argument, ArgumentKind, Check, Module, Options, Precision, Recorded, ResultKind, record, record_replacing,
-    stablehlo, stablehlo_with,
-};
+pub use check::Check;
+pub use module::{Argument, Module, ResultKind, record, record_replacing, stablehlo, stablehlo_with};
+pub use options::{Options, Precision};
+pub use recorded::{ArgumentKind, Recorded};

@@ -2,15 +2,19 @@
 
 use crate::error::{XlaError, XlaResult};
 use crate::lowering::builder::{Builder, Value};
+use crate::lowering::check::Check;
 use crate::lowering::context::{Context, Operand, Target};
+use crate::lowering::described;
 use crate::lowering::literal::Elements;
 use crate::lowering::noise::Noise;
 use crate::lowering::operation;
+use crate::lowering::options::Options;
+use crate::lowering::recorded::{ArgumentKind, Recorded};
+use crate::lowering::refusal::{UNKNOWN, refused};
 use crate::lowering::requirement;
 use crate::lowering::types::{Element, TensorType};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::panic::Location;
 use stochgrad_tape::{Id, Listing, Op, Plate, PlateKind, ValueOrigin};
 use stochgrad_tensor::{Real, Shape};
 
@@ -36,21 +40,6 @@ pub struct Argument {
     pub ty: TensorType,
 }
 
-/// What an argument of `@main` is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArgumentKind {
-    /// The input of this number.
-    Input(usize),
-    /// The slot of this number, with its elements rounded to the element type of the program.
-    Slot(u32),
-    /// The seed of the noise: two words, the lower one first.
-    Seed,
-    /// The step of the noise: two words, the lower one first.
-    Step,
-    /// The position of the first member of a shard in the whole plate: two words, the lower one first.
-    Offset(Plate),
-}
-
 /// What a result of `@main` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultKind {
@@ -60,54 +49,6 @@ pub enum ResultKind {
     AllHold,
     /// A truth value for each check.
     Checks,
-}
-
-/// A condition that a run checks.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Check {
-    /// The requirement of this number, see [`ListedRequirement`](stochgrad_tape::ListedRequirement).
-    Requirement(usize),
-    /// The elements of the output of this number are neither NaN nor infinite.
-    Finite(usize),
-    /// The operand of an operation is in its domain.
-    Operand {
-        /// The line that recorded the operation.
-        at: &'static Location<'static>,
-        /// What was expected, and what to try.
-        message: String,
-    },
-}
-
-/// What a program computes, as values of a builder.
-#[derive(Clone)]
-pub struct Recorded<'b> {
-    /// The outputs, in order.
-    pub outputs: Vec<Value<'b>>,
-    /// Whether all checks hold, if there are checks.
-    pub all_hold: Option<Value<'b>>,
-    /// Whether each check holds, if there are checks.
-    pub each_holds: Option<Value<'b>>,
-    /// The checks.
-    pub checks: Vec<Check>,
-}
-
-/// The precision of products of matrices and of convolutions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// That of the device by default. Some GPUs round the factors of products in single precision.
-    #[default]
-    Default,
-    /// Full precision.
-    Highest,
-}
-
-/// How a program is lowered.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The precision of products of matrices and of convolutions.
-    pub precision: Precision,
-    /// The numbers of the outputs that must be finite.
-    pub finite: Vec<usize>,
 }
 
 /// The module of a program in StableHLO, with default [`Options`]. See [`stablehlo_with`].
@@ -221,6 +162,10 @@ pub fn record_replacing<'b, F: Real>(
     let (precision, checks) = (options.precision, RefCell::new(Vec::new()));
     let context = Context { builder, element, precision, sizes, wholes, checks };
     let noise = Noise::new(&context, seed, step, offsets);
+    let described = Options { precision, finite: Vec::new() };
+    let write = |listing: &Listing<'_, F>, argument: &mut dyn FnMut(ArgumentKind, TensorType) -> Value<'b>| {
+        record(builder, listing, &described, argument)
+    };
     let mut lowered: HashMap<Id, Operand<'b>> = HashMap::new();
     for value in listing.values() {
         let target = Target { shape: value.shape, plates: value.plates, at: value.location };
@@ -234,10 +179,21 @@ pub fn record_replacing<'b, F: Real>(
             }
             ValueOrigin::Operation(Op::Slot(number)) => (slots[number], None),
             ValueOrigin::Operation(op) => {
-                let result = operation::lower(&context, &noise, listing, &value, op, &operands, &target)?;
+                let unknown = || refused(listing, &value, UNKNOWN);
+                let result = match op {
+                    Op::Draw { sampler, address, .. } => {
+                        let sampler = listing.sampler(*sampler).ok_or_else(unknown)?;
+                        described::draw(&noise, listing, &value, (&**sampler, *address), &operands, (&target, &write))?
+                    }
+                    Op::Custom(number) => {
+                        let primitive = listing.primitive(*number).ok_or_else(unknown)?;
+                        described::primitive(&noise, listing, &value, &**primitive, &operands, (&target, &write))?
+                    }
+                    _ => operation::lower(&context, &noise, listing, &value, op, &operands, &target)?,
+                };
                 (result, operation::below(op, &operands))
             }
-            _ => return Err(operation::refused(listing, &value, operation::UNKNOWN)),
+            _ => return Err(refused(listing, &value, UNKNOWN)),
         };
         let shape = result.shape();
         assert_eq!(shape, *value.shape, "expected the shape of {}", listing.name(&value));

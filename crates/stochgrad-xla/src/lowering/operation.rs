@@ -1,19 +1,18 @@
 //! Which lowering an operation has.
 
-use crate::error::{XlaError, XlaResult};
+use crate::error::XlaResult;
 use crate::lowering::axes::Fold;
 use crate::lowering::builder::Value;
 use crate::lowering::context::{Context, Operand, Target};
 use crate::lowering::noise::Noise;
+use crate::lowering::refusal::{UNKNOWN, refused};
 use crate::lowering::types::Element;
-use crate::lowering::{
-    contraction, convolution, described, index, map, order, plates, pooling, reduction, scan, special, zip,
-};
+use crate::lowering::{contraction, convolution, index, map, order, plates, pooling, reduction, scan, special, zip};
 use stochgrad_tape::{ImageSize, ListedValue, Listing, Op, Plate, PlateReduction, ValueOrigin};
 use stochgrad_tensor::pooling::Pooling;
 use stochgrad_tensor::{Real, Shape};
 
-/// The value of an operation.
+/// The value of an operation that is no primitive and no draw by a sampler.
 pub(crate) fn lower<'b, F: Real>(
     context: &Context<'b>,
     noise: &Noise<'_, 'b>,
@@ -25,14 +24,6 @@ pub(crate) fn lower<'b, F: Real>(
 ) -> XlaResult<Value<'b>> {
     let refused = |reason: &str| refused(listing, listed, reason);
     match op {
-        Op::Draw { sampler, address, .. } => {
-            let sampler = listing.sampler(*sampler).ok_or_else(|| refused(UNKNOWN))?;
-            described::draw(noise, listing, listed, (&**sampler, *address), x, target)
-        }
-        Op::Custom(number) => {
-            let primitive = listing.primitive(*number).ok_or_else(|| refused(UNKNOWN))?;
-            described::primitive(noise, listing, listed, &**primitive, x, target)
-        }
         Op::Noise { .. } => noise.lower(listing, listed, op, target).ok_or_else(|| refused(UNKNOWN)),
         Op::Map(function) => {
             let value = map::map(*function, x[0].value);
@@ -91,14 +82,6 @@ impl Pooled {
     }
 }
 
-/// Why there is no lowering of an operation that was added later.
-pub(crate) const UNKNOWN: &str = "this version of the crate does not know it; run the graph on the CPU";
-
-/// The error for an operation without a lowering.
-pub(crate) fn refused<F: Real>(listing: &Listing<'_, F>, listed: &ListedValue<'_, F>, reason: &str) -> XlaError {
-    XlaError::NoLowering { operation: listing.name(listed), at: listed.location, reason: reason.into() }
-}
-
 /// A plate that an operation names, besides those of its operands.
 pub(crate) fn plate(op: &Op) -> Option<Plate> {
     match op {
@@ -120,6 +103,7 @@ pub(crate) fn below(op: &Op, x: &[&Operand<'_>]) -> Option<usize> {
         Op::Detach(_)
         | Op::Sample(_)
         | Op::StraightThrough
+        | Op::Estimated(_)
         | Op::Reshape(_)
         | Op::Transpose(_)
         | Op::Slice { .. }
@@ -199,7 +183,7 @@ fn structural<'b>(context: &Context<'b>, op: &Op, x: &[&Operand<'b>], target: &T
                 x.iter().map(|operand| context.spread(operand, target.plates, &operand.event())).collect();
             parts[0].concat(&parts[1..], axis + target.plates.len())
         }
-        Op::Detach(_) | Op::Sample(_) => value,
+        Op::Detach(_) | Op::Estimated(_) | Op::Sample(_) => value,
         Op::MagicBox => value.fill(1.0),
         Op::StraightThrough | Op::Expand(..) => aligned(0),
         Op::SumOut(removed, axes) => {

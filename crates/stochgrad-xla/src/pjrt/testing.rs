@@ -14,13 +14,16 @@ pub const PLUGIN_VARIABLE: &str = "STOCHGRAD_PJRT_PLUGIN";
 /// # Errors
 /// If the file is not a plugin.
 pub fn plugin_for_test(test: &str) -> XlaResult<Option<Plugin>> {
+    plugin_file_for_test(test).map(Plugin::load).transpose()
+}
+
+/// The file of the [plugin for tests](plugin_for_test).
+pub fn plugin_file_for_test(test: &str) -> Option<PathBuf> {
     let named = std::env::var_os(PLUGIN_VARIABLE).map(PathBuf::from);
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/pjrt/pjrt_c_api_cpu_plugin.so");
-    match named.or_else(|| Some(target).filter(|path| path.exists())) {
-        Some(path) => Plugin::load(path).map(Some),
-        None => {
-            eprintln!("skipped: {test} needs a PJRT plugin; run .ci/pjrt, or set {PLUGIN_VARIABLE}");
-            Ok(None)
-        }
+    let file = named.or_else(|| Some(target).filter(|path| path.exists()));
+    if file.is_none() {
+        eprintln!("skipped: {test} needs a PJRT plugin; run .ci/pjrt, or set {PLUGIN_VARIABLE}");
     }
+    file
 }

@@ -118,8 +118,8 @@ pub(crate) fn numbers<F: Real>(shape: &[usize], seed: usize) -> Tensor<F> {
 macro_rules! both {
     ($client:expr, $name:expr, $shapes:expr, $record:expr) => {{
         let shapes: &[&[usize]] = &$shapes;
-        $crate::both!(@one f32, 2e-6, $client, $name, shapes, $record);
-        $crate::both!(@one f64, 2e-12, $client, $name, shapes, $record);
+        $crate::both!(@one f32, 1e-6, $client, $name, shapes, $record);
+        $crate::both!(@one f64, 1e-12, $client, $name, shapes, $record);
     }};
     (@one $real:ty, $tolerance:expr, $client:expr, $name:expr, $shapes:expr, $record:expr) => {{
         let inputs = |seed: usize| -> Vec<stochgrad_tensor::Tensor<$real>> {

@@ -160,16 +160,16 @@ fn reductions_of_values<F: Real + Element + Debug>(client: &Client, tolerance: f
 #[test]
 fn functions_agree_for_all_values() {
     let Some(client) = client("functions_agree_for_all_values") else { return };
-    functions_of_an_element::<f32>(&client, 2e-6);
+    functions_of_an_element::<f32>(&client, 1e-6);
     functions_of_an_element::<f64>(&client, 1e-12);
-    functions_of_pairs::<f32>(&client, 2e-6);
+    functions_of_pairs::<f32>(&client, 1e-6);
     functions_of_pairs::<f64>(&client, 1e-12);
 }
 
 #[test]
 fn reductions_agree_for_all_values() {
     let Some(client) = client("reductions_agree_for_all_values") else { return };
-    reductions_of_values::<f32>(&client, 2e-6);
+    reductions_of_values::<f32>(&client, 1e-6);
     reductions_of_values::<f64>(&client, 1e-12);
 }
 

@@ -53,8 +53,8 @@ macro_rules! check_both {
     ($name:literal, $parameters:expr, $path:expr, $draw:expr) => {{
         if let Some(client) = client($name) {
             let parameters = $parameters.map(Tensor::<f64>::from);
-            check::<f64>(&client, $name, &parameters, 1e-10, $draw, $path);
-            check::<f32>(&client, $name, &parameters, 5e-6, $draw, $path);
+            check::<f64>(&client, $name, &parameters, 1e-12, $draw, $path);
+            check::<f32>(&client, $name, &parameters, 1e-6, $draw, $path);
         }
     }};
 }

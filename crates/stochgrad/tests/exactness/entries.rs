@@ -8,8 +8,8 @@ use stochgrad::estimators::Rodeo;
 use stochgrad::estimators::{
     Arm, BatchMean, BitFlip, Constant, DeltaMethod, DiscreteGo, EvolutionStrategy, FiniteDifference, FreshSample,
     GappedStraightThrough, GaussianCopula, ImplicitPathwise, ImportanceSampling, LatinHypercube, LinearControlVariates,
-    LocalExpectation, MuProp, Ovis, ReplayBudget, Reservoir, SamplingScheme, SelfCritical, SimplexMap, Smoothed, Spsa,
-    StraightThrough, Ugc,
+    LocalExpectation, MuProp, Ovis, Pairwise, ReplayBudget, Reservoir, SamplingScheme, SelfCritical, SimplexMap,
+    Smoothed, Spsa, StraightThrough, SumAndSampleAround, Ugc,
 };
 use stochgrad::graph::GradientMethod;
 use stochgrad::prelude::*;
@@ -88,6 +88,7 @@ pub(crate) fn entries() -> Vec<Entry> {
     use Proof::{Costs, Outcomes, Samples};
     let score = ScoreFunction::new();
     let wide = ImportanceSampling::overdispersed(2.0);
+    let around: SumAndSampleAround<_> = SumAndSample::around(1, score.samples(2).baseline(LeaveOneOut));
     vec![
         all(score, Outcomes(2)),
         all(score.baseline(Constant(0.7)), Outcomes(2)),
@@ -104,6 +105,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         all(score.samples(2).baseline(Ovis), Outcomes(2)),
         normals(Pathwise::new(), Outcomes(2)),
         normals(ImplicitPathwise::new(), Outcomes(1)),
+        normals(Pairwise::new(), Samples),
         discrete(Enumerate::new(), Outcomes(2)),
         discrete(UnorderedSet::new(1), Outcomes(2)),
         states(WithoutReplacement::new(2), Samples),
@@ -118,6 +120,9 @@ pub(crate) fn entries() -> Vec<Entry> {
         discrete(score.samples(2).scheme(SamplingScheme::sobol()), Outcomes(2)),
         discrete(SumAndSample::new(1, 1), Outcomes(2)),
         discrete(SumAndSample::new(1, 1).random().shared_baseline(), Outcomes(2)),
+        discrete(around, Outcomes(2)),
+        discrete(SumAndSample::around(1, MeasureValued::new()), Outcomes(1)),
+        all(score.samples(2).scheme(SamplingScheme::Antithetic).groups(2).baseline(LeaveOneOut), Outcomes(2)),
         all(Auto::new(), Outcomes(2)),
         discrete(MeasureValued::new(), Outcomes(1)),
         normals(MeasureValued::new(), Samples),

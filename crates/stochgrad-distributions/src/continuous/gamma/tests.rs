@@ -99,7 +99,7 @@ fn the_path_has_the_implicit_derivative() {
 fn only_the_first_derivative_by_the_concentration_is_promised() {
     let tape = Tape::<f64>::new();
     let parameters = Gamma::new(tape.parameter(1.0), 1.0).parameters();
-    assert_eq!((parameters[0].score, parameters[0].path), (Smoothness::Smooth, SamplePath::Implicit(Order::Finite(1))));
+    assert_eq!((parameters[0].score, parameters[0].path), (Smoothness::Smooth, SamplePath::Implicit(Order::Finite(2))));
     assert_eq!((parameters[1].score, parameters[1].path), (Smoothness::Smooth, SamplePath::Recorded(Order::Any)));
 }
 

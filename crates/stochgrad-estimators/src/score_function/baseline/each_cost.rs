@@ -62,6 +62,10 @@ impl<B: Memory> Memory for EachCost<B> {
         self.baseline.check(members)
     }
 
+    fn check_groups(&self, groups: usize) -> Result<(), String> {
+        self.baseline.check_groups(groups)
+    }
+
     fn by_member(&self) -> bool {
         self.baseline.by_member()
     }

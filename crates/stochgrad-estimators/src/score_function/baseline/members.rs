@@ -1,7 +1,7 @@
 //! The independent members of a node's plates, for baselines made of other members.
 
-use stochgrad_graph::{CostContext, NodeCost};
-use stochgrad_tape::{Plate, Plates, Var};
+use stochgrad_graph::{CostContext, NodeCost, groups_around};
+use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
 use stochgrad_tensor::Real;
 
 /// The plates of a node's value whose members are independent. A baseline may be made of the other members of these
@@ -10,6 +10,16 @@ use stochgrad_tensor::Real;
 pub fn independent_plates<F: Real>(context: &CostContext<'_, '_, F>) -> Plates {
     let own = context.value().plates().into_iter();
     own.filter(|&plate| context.tape().plate_kind(plate).is_independent()).collect()
+}
+
+/// The number of independent draws among the members of a node's plate: the number of groups, where each group is drawn
+/// by a sampling scheme.
+pub fn independent_members<F: Real>(tape: &Tape<F>, plate: Plate) -> usize {
+    match tape.plate_kind(plate) {
+        PlateKind::SchemeSamples => groups_around(tape, plate).map_or(1, |groups| tape.whole_plate_size(groups)),
+        kind if kind.is_independent() => tape.whole_plate_size(plate),
+        _ => 1,
+    }
 }
 
 /// For each member, the sum of a value over all other members, along those of the plates that the value has; and the

@@ -39,7 +39,7 @@ pub use fresh_sample::FreshSample;
 pub use function::FnBaseline;
 pub use leave_one_out::LeaveOneOut;
 pub use linear_control_variates::LinearControlVariates;
-pub use members::{independent_plates, over_joint, sum_of_others, total_key};
+pub use members::{independent_members, independent_plates, over_joint, sum_of_others, total_key};
 pub use moving_average::MovingAverage;
 pub use mu_prop::MuProp;
 pub use normalized::Normalized;
@@ -136,6 +136,16 @@ pub trait Memory: Send + Sync {
     fn check(&self, members: usize) -> Result<(), String> {
         let _ = members;
         Ok(())
+    }
+
+    /// Checks that the baseline may be used with samples that a sampling scheme draws, in this number of independent
+    /// groups. The default accepts baselines that need no other samples.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    fn check_groups(&self, groups: usize) -> Result<(), String> {
+        let _ = groups;
+        self.check(1)
     }
 
     /// Whether [`baselines`](Baseline::baselines) needs a distribution with separate parameters for each member, so
@@ -248,6 +258,10 @@ impl<B: Memory + ?Sized> Memory for Arc<B> {
 
     fn check(&self, members: usize) -> Result<(), String> {
         (**self).check(members)
+    }
+
+    fn check_groups(&self, groups: usize) -> Result<(), String> {
+        (**self).check_groups(groups)
     }
 
     fn by_member(&self) -> bool {

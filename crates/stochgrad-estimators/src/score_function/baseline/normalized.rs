@@ -69,6 +69,11 @@ impl<B: Memory> Memory for Normalized<B> {
         self.baseline.check(members)
     }
 
+    fn check_groups(&self, groups: usize) -> Result<(), String> {
+        self.moments.check()?;
+        self.baseline.check_groups(groups)
+    }
+
     fn by_member(&self) -> bool {
         self.baseline.by_member()
     }

@@ -87,6 +87,10 @@ impl<F: Real> Memory for PerCost<F> {
         self.entries.iter().try_for_each(|(_, baseline)| baseline.check(members))
     }
 
+    fn check_groups(&self, groups: usize) -> Result<(), String> {
+        self.entries.iter().try_for_each(|(_, baseline)| baseline.check_groups(groups))
+    }
+
     fn by_member(&self) -> bool {
         self.entries.iter().any(|(_, baseline)| baseline.by_member())
     }

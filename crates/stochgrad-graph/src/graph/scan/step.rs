@@ -67,7 +67,9 @@ pub(crate) fn element<F: Real>(sequence: Var<'_, F>, number: usize) -> Var<'_, F
 impl<'t, F: Real> Graph<'t, F> {
     /// The address of a node or an environment: inside loops, with the numbers of the steps, the outermost first.
     pub(crate) fn address_in_scan(&self, address: &Address) -> Address {
-        self.state().scans.iter().fold(address.clone(), |address, log| address.at_step(log.step()))
+        let named = address;
+        let address = self.state().scans.iter().fold(named.clone(), |address, log| address.at_step(log.step()));
+        self.with_noise_of(address, named)
     }
 
     /// Starts a step of the innermost loop that is being recorded.

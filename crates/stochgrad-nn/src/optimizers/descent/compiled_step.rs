@@ -3,13 +3,13 @@
 use stochgrad_tape::{Program, Tape, Var};
 use stochgrad_tensor::{Real, Shape, Tensor};
 
-use super::Descent;
 use super::sections::{Sections, rule_of};
-use crate::error::{NnError, NnResult};
+use crate::error::NnResult;
+use crate::optimizers::not_compiled;
 use crate::optimizers::rule::{UpdateRule, Updated};
 
 /// A step of an optimiser as recorded operations, compiled for parameters of some shapes. Made by
-/// [`Descent::compile_step`].
+/// [`Optimizer::compile_step`](crate::Optimizer::compile_step).
 pub struct CompiledStep<F: Real> {
     /// The program. Its inputs are the number of updates so far, a scalar, and then for each updated parameter its
     /// value, its gradient, and its slots. Its outputs are for each updated parameter its value and its slots.
@@ -27,54 +27,19 @@ pub struct UpdatedParameter {
     pub slots: &'static [&'static str],
 }
 
-impl<F: Real, R: UpdateRule<F>> Descent<F, R> {
-    /// Compiles a step of this optimiser for parameters with these names and shapes, with the rules of all groups and
-    /// the clipping: for running it elsewhere, such as on an accelerator.
-    ///
-    /// ```
-    /// use stochgrad_nn::Sgd;
-    /// use stochgrad_nn::optimizers::Schedule;
-    /// use stochgrad_tensor::{Shape, Tensor};
-    ///
-    /// let sgd = Sgd::<f64>::new(Schedule::piecewise(1.0, [(10, 0.5)])).momentum(0.5);
-    /// let mut step = sgd.compile_step(&[("x", Shape::from([2]))])?;
-    /// assert_eq!(step.updated[0].slots, ["velocity"]);
-    /// // After 10 updates: the value, its gradient, and its velocity.
-    /// let inputs = [Tensor::scalar(10.0), [1.0, 2.0].into(), [2.0, 4.0].into(), [1.0, 1.0].into()];
-    /// for (number, input) in inputs.iter().enumerate() {
-    ///     step.program.set(number, input)?;
-    /// }
-    /// step.program.run(Default::default())?;
-    /// assert_eq!(step.program.output(0)?.as_slice(), [-0.25, -0.25]);
-    /// assert_eq!(step.program.output(1)?.as_slice(), [2.5, 4.5]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`NnError::InvalidArgument`] for settings outside their domain, and for an optimiser that accumulates gradients
-    /// or averages parameters.
-    pub fn compile_step(&self, parameters: &[(&str, Shape)]) -> NnResult<CompiledStep<F>> {
-        self.sections.compile_step(&self.rule, parameters)
-    }
-}
-
 impl<F: Real> Sections<F> {
-    fn compile_step(&self, own: &dyn UpdateRule<F>, parameters: &[(&str, Shape)]) -> NnResult<CompiledStep<F>> {
+    /// See [`Optimizer::compile_step`](crate::Optimizer::compile_step).
+    pub(super) fn compile_step(
+        &self,
+        own: &dyn UpdateRule<F>,
+        parameters: &[(&str, Shape)],
+    ) -> NnResult<CompiledStep<F>> {
         self.check_settings(own)?;
-        let unsupported = |got: &str| {
-            Err(NnError::argument(
-                "the optimiser of `Descent::compile_step`",
-                "one whose steps depend on the last gradients alone",
-                got,
-                "omit this setting, or train on the host",
-            ))
-        };
         if self.accumulated > 1 {
-            return unsupported("one that accumulates gradients");
+            return Err(not_compiled("one that accumulates gradients"));
         }
         if self.average.is_some() {
-            return unsupported("one that averages the parameters");
+            return Err(not_compiled("one that averages the parameters"));
         }
         let tape = Tape::new();
         let completed = tape.parameter(0.0);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use stochgrad_graph::Gradients;
 use stochgrad_tape::descent::Schedule;
-use stochgrad_tensor::Real;
+use stochgrad_tensor::{Real, Shape};
 
 use super::average::Average;
 use super::rule::UpdateRule;
@@ -227,6 +227,10 @@ impl<F: Real, R: UpdateRule<F>> Optimizer<F> for Descent<F, R> {
 
     fn settings(&self) -> String {
         self.sections.settings(&self.rule)
+    }
+
+    fn compile_step(&self, parameters: &[(&str, Shape)]) -> NnResult<CompiledStep<F>> {
+        self.sections.compile_step(&self.rule, parameters)
     }
 
     fn state(&self) -> OptimizerState<F> {

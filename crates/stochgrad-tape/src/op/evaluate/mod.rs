@@ -7,8 +7,8 @@ mod primitive;
 use crate::id::Id;
 use crate::node::Node;
 use crate::noise::{self, NoiseLayout};
-use crate::op::Op;
 use crate::op::fault::Fault;
+use crate::op::{Axes, Estimated, Op};
 use crate::plate::{Plates, merge};
 use crate::tape::{Inner, Tape};
 use smallvec::SmallVec;
@@ -80,8 +80,7 @@ impl<F: Real> Tape<F> {
                 return Ok((zip::select(pool, condition, yes, no), aligned.plates));
             }
             Op::Reduce(function, axes) => {
-                let axes: SmallVec<[usize; 4]> =
-                    axes.iter().map(|&axis| inner.axis(first, axis)).collect::<Result<_, _>>()?;
+                let axes: Axes = axes.iter().map(|&axis| inner.axis(first, axis)).collect::<Result<_, _>>()?;
                 if matches!(function, Reduce::Max | Reduce::Min) && axes.iter().any(|&axis| shape[axis] == 0) {
                     return Err(inner.operand(first, "expected at least one element to choose from, got none"));
                 }
@@ -156,7 +155,7 @@ impl<F: Real> Tape<F> {
                 first.value.clone().with_shape(shape[..offset].iter().chain(event.iter()).copied().collect::<Shape>())
             }
             Op::Transpose(order) => {
-                let mut seen: SmallVec<[usize; 4]> = order.clone();
+                let mut seen: Axes = order.clone();
                 seen.sort_unstable();
                 if !seen.iter().copied().eq(0..shape.len() - offset) {
                     return Err(
@@ -292,6 +291,15 @@ impl<F: Real> Tape<F> {
                     return Ok((reduce::expand(pool, &spread, &inner.full_shape(&common, &first.event())), common));
                 }
             }
+            Op::Estimated(Estimated::Value) if first.event() != node(1).event() || plates != node(1).plates => {
+                let estimate = node(1);
+                return Err(Fault::Broadcast {
+                    left: first.event(),
+                    right: estimate.event(),
+                    plates: inner.words(&estimate.plates),
+                });
+            }
+            Op::Estimated(_) => first.value.clone(),
             Op::Expand(wider, event) => {
                 let mut common = plates.clone();
                 merge(&mut common, wider);
@@ -317,7 +325,7 @@ impl<F: Real> Tape<F> {
                     out.push(inner.axis(first, axis)?);
                 }
                 let value = reduce::reduce(pool, Reduce::Sum, &first.value, &out, true);
-                let event: SmallVec<[usize; 6]> = value.shape()[offset..].into();
+                let event: SmallVec<[usize; 8]> = value.shape()[offset..].into();
                 return Ok((value.with_shape(inner.full_shape(&kept, &event)), kept));
             }
             Op::PlateReduce(plate, how) => return self.evaluate_plate_reduce(inner, inputs, *plate, *how),

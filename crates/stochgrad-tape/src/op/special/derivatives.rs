@@ -22,6 +22,21 @@ fn second_order<'t, F: Real>(function: &str, operand: &str, output: Var<'t, F>) 
     refuse(message, output)
 }
 
+/// The derivative of [`Special::GammaVariateByShape`], the velocity v, with respect to ln z. With the density q of ln z,
+/// q v is minus the derivative of P(a, z) with respect to a, so that it is (ψ(a) − ln z) − (a − z) v.
+fn gamma_velocity_slope<'t, F: Real>(a: Var<'t, F>, log: Var<'t, F>, velocity: Var<'t, F>) -> Var<'t, F> {
+    a.digamma() - log - (a - log.exp()) * velocity
+}
+
+/// Minus the second derivative of P(a, z) with respect to a, over the density of ln z: the acceleration of ln z at a
+/// constant P(a, z), and what its velocity contributes.
+fn gamma_curvature<'t, F: Real>(a: Var<'t, F>, z: Var<'t, F>) -> Var<'t, F> {
+    let log = z.ln();
+    let velocity = special(Special::GammaVariateByShape, &[a, log]);
+    let acceleration = special(Special::GammaVariateByShapeTwice, &[a, log]);
+    acceleration + velocity * ((log - a.digamma()) * 2.0 + (a - z) * velocity)
+}
+
 /// The error for a derivative with respect to a count.
 fn count<'t, F: Real>(operand: &str, function: &str, output: Var<'t, F>) -> Option<Var<'t, F>> {
     let message = format!(
@@ -195,7 +210,21 @@ impl Special {
             (Special::GammaP, _) => gamma_density(x, y),
             (Special::GammaQ, 0) => -special(Special::GammaPByShape, &[x, y]),
             (Special::GammaQ, _) => -gamma_density(x, y),
-            (Special::GammaPByShape, 0) => return second_order("the incomplete gamma function", "its shape", output),
+            (Special::GammaPByShape, 0) => {
+                let inside = y.gt(y * 0.0) * y.lt(y.tape().constant(f64::INFINITY));
+                let argument = inside.select(y, y.tape().constant(1.0));
+                inside * -(special(Special::LogGammaKernel, &[x, argument]).exp() * gamma_curvature(x, argument))
+            }
+            (Special::GammaVariateByShape, 0) => {
+                special(Special::GammaVariateByShapeTwice, inputs) - output * gamma_velocity_slope(x, y, output)
+            }
+            (Special::GammaVariateByShape, _) => gamma_velocity_slope(x, y, output),
+            (Special::GammaVariateByShapeTwice, _) => {
+                let message = "expected derivatives of gamma variates, or of the incomplete gamma function with respect to \
+                               its shape, of order 1 or 2, got a request for the third; use a method of order 2, or \
+                               `stop_gradient` on the shape";
+                return refuse(message.into(), output);
+            }
             (Special::GammaPByShape, _) => gamma_density(x, y) * (y.ln() - x.digamma()),
             (Special::DigammaMinusLog(order), _) => match order.checked_add(1) {
                 Some(next) => special(Special::DigammaMinusLog(next), &[x]),
@@ -230,8 +259,13 @@ impl Special {
                 output * (y.ln() - x.digamma() - special(Special::LogGammaQByShape, inputs))
             }
             (Special::LogGammaPByArgument | Special::LogGammaQByArgument, _) => output * ((x - 1.0) / y - 1.0 - output),
-            (Special::LogGammaPByShape | Special::LogGammaQByShape, 0) => {
-                return second_order("the logarithm of the incomplete gamma function", "its shape", output);
+            (Special::LogGammaPByShape, 0) => {
+                let over_density = special(Special::LogGammaPByArgument, inputs) * y;
+                -(over_density * gamma_curvature(x, y)) - output.square()
+            }
+            (Special::LogGammaQByShape, 0) => {
+                let over_density = special(Special::LogGammaQByArgument, inputs) * y;
+                -(over_density * gamma_curvature(x, y)) - output.square()
             }
             (Special::LogGammaPByShape, _) => {
                 special(Special::LogGammaPByArgument, inputs) * (y.ln() - x.digamma() - output)
@@ -408,7 +442,6 @@ impl Special {
                 | Special::BinomialIcdf
                 | Special::NegativeBinomialIcdf(_)
                 | Special::CountDraw(_)
-                | Special::GammaVariateByShape
                 | Special::VonMisesVariateByConcentration
                 | Special::GammaShapePart(_)
                 | Special::BetaShapePart(_)

@@ -78,6 +78,7 @@ impl Special {
             Special::LogGammaPByShape => two(scalar::log_gamma_p_derivative_a),
             Special::LogGammaQByShape => two(scalar::log_gamma_q_derivative_a),
             Special::GammaVariateByShape => two(scalar::gamma_log_sample_derivative),
+            Special::GammaVariateByShapeTwice => two(scalar::gamma_log_sample_second_derivative),
             Special::GammaShapePart(part) => apply(pool, [&inputs[0], &inputs[1]], |[a, share]| {
                 part_of(scalar::gamma_shape_derivative(a, share), part)
             }),

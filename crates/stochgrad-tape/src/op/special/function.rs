@@ -83,8 +83,11 @@ pub enum Special {
     LogGammaPByShape,
     /// The derivative of ln Q(a, x) with respect to a.
     LogGammaQByShape,
-    /// The derivative of ln x with respect to a at a constant P(a, x), of a and ln x. It has no derivative of its own.
+    /// The derivative of ln x with respect to a at a constant P(a, x), of a and ln x.
     GammaVariateByShape,
+    /// The second derivative of ln x with respect to a at a constant P(a, x), of a and ln x. It has no derivative of its
+    /// own: a request for one is an error.
+    GammaVariateByShapeTwice,
     /// A part of the weak derivative of the gamma distribution with respect to its shape a, of a and the share of the
     /// part beyond its point. The points are logarithms. It has no derivative.
     GammaShapePart(ShapePart),

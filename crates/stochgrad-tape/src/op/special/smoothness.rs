@@ -28,7 +28,6 @@ impl Special {
             | Special::BinomialIcdf
             | Special::NegativeBinomialIcdf(_)
             | Special::CountDraw(_)
-            | Special::GammaVariateByShape
             | Special::VonMisesVariateByConcentration
             | Special::GammaShapePart(_)
             | Special::BetaShapePart(_)
@@ -50,6 +49,8 @@ impl Special {
             | Special::GammaP
             | Special::GammaQ
             | Special::GammaPByShape
+            | Special::GammaVariateByShape
+            | Special::GammaVariateByShapeTwice
             | Special::LogGammaP
             | Special::LogGammaQ
             | Special::LogGammaPByArgument

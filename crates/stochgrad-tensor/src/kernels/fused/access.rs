@@ -29,7 +29,7 @@ pub(super) enum Access {
 /// The axes of a chain, innermost last, with the strides of an operand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Strided {
-    axes: SmallVec<[(usize, usize); 4]>,
+    axes: SmallVec<[(usize, usize); 6]>,
     offset: usize,
 }
 
@@ -42,7 +42,7 @@ impl Access {
             &Elements::Stacked { buffers, turn } => return Access::Stacked { buffers, turn, register },
         };
         assert_eq!(shape.rank(), view.len(), "rank of an operand of a chain over {shape}");
-        let mut axes: SmallVec<[(usize, usize); 4]> = SmallVec::new();
+        let mut axes: SmallVec<[(usize, usize); 6]> = SmallVec::new();
         for (&size, &(own, stride)) in shape.iter().zip(view).rev() {
             assert!(own == size || own == 1, "operand of sizes and strides {view:?} in a chain over {shape}");
             let stride = if own == 1 { 0 } else { stride };
@@ -98,7 +98,7 @@ impl Strided {
         }
         let mut column = from % inner;
         // The multi-dimensional index of the row, and its start in the buffer.
-        let mut index: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
+        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, outer.len());
         let mut row = from / inner;
         let mut start = self.offset;
         for (i, &(size, stride)) in index.iter_mut().zip(outer).rev() {

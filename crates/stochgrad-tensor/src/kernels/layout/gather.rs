@@ -97,7 +97,7 @@ impl GatherIter {
 
     fn visit(&self, mut visit: impl FnMut(usize, usize, usize)) {
         let total: usize = self.axes.iter().map(|axis| axis.0).product();
-        let mut position: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.axes.len());
+        let mut position: SmallVec<[usize; 8]> = SmallVec::from_elem(0, self.axes.len());
         let [mut at_x, mut at_index] = [0, 0];
         for to in 0..total {
             visit(to, at_x, at_index);

@@ -99,7 +99,7 @@ thread_local! {
 /// Calls `visit(index, offset)` for every position of the axes (size, stride), in row-major order.
 fn for_offsets(axes: &[(usize, usize)], mut visit: impl FnMut(usize, usize)) {
     let total: usize = axes.iter().map(|axis| axis.0).product();
-    let mut position: SmallVec<[usize; 6]> = SmallVec::from_elem(0, axes.len());
+    let mut position: SmallVec<[usize; 8]> = SmallVec::from_elem(0, axes.len());
     let mut offset = 0;
     for index in 0..total {
         visit(index, offset);

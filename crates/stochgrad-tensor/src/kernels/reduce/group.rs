@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::kernels::fold::{Fold, LANES, fold_four, fold_row, fold_short_rows};
+use crate::kernels::fold::{Fold, LANES, NARROW, fold_columns, fold_narrow, fold_row, fold_short_rows};
 use crate::parallel::{ARITHMETIC, PIECE, fill, threads_for};
 use crate::real::Real;
 
@@ -54,26 +54,16 @@ impl<F: Real> Group<'_, F> {
     fn columns(&self, threads: usize, op: Fold<F>, out: &mut [F]) {
         let [_, size, inner] = self.dims;
         let start = op.start();
+        if threads <= 1 && (1..=NARROW).contains(&inner) && size <= STRETCH {
+            return fold_narrow(op, self.x, size, inner, out);
+        }
         for_blocks(threads, out, inner, |outer, column, out| {
-            let length = out.len();
-            let row = |index: usize| {
-                let begin = (outer * size + index) * inner + column;
-                &self.x[begin..begin + length]
-            };
-            let mut partial = [start; COLUMNS];
-            let partial = &mut partial[..length];
+            let rows = |first: usize| &self.x[(outer * size + first) * inner + column..];
             out.fill(start);
+            let mut partial = [start; COLUMNS];
+            let partial = &mut partial[..out.len()];
             for first in (0..size).step_by(STRETCH) {
-                let end = size.min(first + STRETCH);
-                let whole = first + (end - first) / 4 * 4;
-                for index in (first..whole).step_by(4) {
-                    fold_four(op, [0, 1, 2, 3].map(|next| row(index + next)), partial);
-                }
-                for index in whole..end {
-                    for (sum, &x) in partial.iter_mut().zip(row(index)) {
-                        *sum = op.combine(*sum, x);
-                    }
-                }
+                fold_columns(op, rows(first), inner, STRETCH.min(size - first), partial);
                 for (out, sum) in out.iter_mut().zip(partial.iter_mut()) {
                     *out = op.combine(*out, *sum);
                     *sum = start;

@@ -1,7 +1,7 @@
 //! Exponentials of many short rows at a time, for softmax and log-sum-exp.
 
 use crate::kernels::broadcast::repeat;
-use crate::kernels::fold::{Fold, fold_rows, shift_of};
+use crate::kernels::fold::{Fold, LANES, fold_rows, shift_of};
 use crate::real::Real;
 use crate::simd::dispatch;
 
@@ -38,11 +38,22 @@ impl<F: Real, const N: usize> ShortRows<F, N> {
         for shift in shifts.iter_mut() {
             *shift = shift_of(*shift);
         }
-        repeat(size, shifts, &mut self.spread[..len]);
-        for (out, (&x, &shift)) in self.centred.iter_mut().zip(x.iter().zip(&self.spread)) {
-            *out = x - shift;
+        if size == LANES {
+            let masses = self.masses[..len].as_chunks_mut::<LANES>().0;
+            let rows = masses.iter_mut().zip(self.centred.as_chunks_mut::<LANES>().0).zip(x.as_chunks::<LANES>().0);
+            for (((masses, centred), x), &shift) in rows.zip(&self.shifts) {
+                for lane in 0..LANES {
+                    centred[lane] = x[lane] - shift;
+                    masses[lane] = centred[lane].exp_fast::<FMA>();
+                }
+            }
+        } else {
+            repeat(size, shifts, &mut self.spread[..len]);
+            for (out, (&x, &shift)) in self.centred.iter_mut().zip(x.iter().zip(&self.spread)) {
+                *out = x - shift;
+            }
+            exp_of_body::<FMA, F>(&mut self.masses[..len], &self.centred[..len], F::ZERO);
         }
-        exp_of_body::<FMA, F>(&mut self.masses[..len], &self.centred[..len], F::ZERO);
         fold_rows(Fold::Sum, size, &self.masses[..len], &mut self.sums[..rows]);
     }
 }

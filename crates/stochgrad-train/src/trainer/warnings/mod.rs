@@ -13,6 +13,7 @@ use super::means::{load_rows, save_rows};
 use crate::error::TrainResult;
 use crate::spread::Spread;
 use crate::warning::{Warning, WarningKind};
+pub(super) use settling::INTERVAL as LOOK;
 use settling::Settling;
 use signal::Signal;
 use small_cost::Sum;
@@ -54,6 +55,12 @@ impl Warnings {
         let sum = entry(&mut self.costs, &limit.cost, Sum::default);
         let warning = sum.observe(limit, value, completed_steps)?;
         self.give(warning)
+    }
+
+    /// Whether [`observe_methods`](Self::observe_methods) reads what the methods have learned, after this number of
+    /// steps.
+    pub(super) fn look_at_methods(completed_steps: u64, methods: &[NodeMethod]) -> bool {
+        completed_steps.is_multiple_of(LOOK) && methods.iter().any(|method| !method.slots.learned().is_empty())
     }
 
     /// Adds the total cost of a step, and looks at what the gradient methods learn. Returns new warnings.

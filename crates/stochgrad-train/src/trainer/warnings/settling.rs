@@ -8,7 +8,7 @@ use crate::error::TrainResult;
 use crate::warning::{Warning, WarningKind};
 
 /// The number of steps between two looks at what is learned.
-const INTERVAL: u64 = 100;
+pub(in crate::trainer) const INTERVAL: u64 = 100;
 
 /// The number of intervals over which a movement is measured.
 const INTERVALS: usize = 10;

@@ -230,7 +230,7 @@ pub(crate) fn polygamma(n: u32, x: Value<'_>) -> Value<'_> {
     single(&format!("polygamma_{n}"), [x], |[x]| if n == 1 { trigamma(x) } else { higher(n, x) })
 }
 
-fn trigamma(x: Value<'_>) -> Value<'_> {
+pub(super) fn trigamma(x: Value<'_>) -> Value<'_> {
     let reflected = x.le(0.0);
     let at = reflected.select(1.0 - x, x);
     let value = at.equal(f64::INFINITY).select(0.0, apart(scaled_hurwitz_zeta(2, at) / at) / at);

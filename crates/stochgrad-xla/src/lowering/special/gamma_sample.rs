@@ -1,8 +1,8 @@
 //! Derivatives of the incomplete gamma functions with respect to the shape.
 
-use super::gamma::{digamma, digamma_minus_log};
+use super::gamma::{digamma, digamma_minus_log, trigamma};
 use super::incomplete_gamma::{LARGE_SHAPE, Part, SMALL_ARGUMENT, lower_series};
-use super::numeric::{inside, is_positive, single, where_any};
+use super::numeric::{function, inside, is_positive, iterate, single, where_any};
 use super::quadrature::gamma_tail;
 use super::saddle_point::log_gamma_kernel;
 use crate::lowering::builder::Value;
@@ -27,6 +27,52 @@ pub(super) fn log_derivative<'b>(a: Value<'b>, z: Value<'b>, log_z: Value<'b>) -
         // ψ(a) = ψ(1 + a) − 1/a. The 1/a is factored out, which keeps the digits for small a.
         let [sum, derivative] = lower_series(a, z, !by_tail & z.ge(0.0));
         by_tail.select(tail, ((digamma(a + 1.0) - log_z) * sum + derivative) / a)
+    })
+}
+
+/// The sum of t_n = x^n / ((a + 1) … (a + n)), minus its first derivative with respect to a, its second derivative, and
+/// its derivative with respect to ln x.
+fn lower_series_twice<'b>(a: Value<'b>, x: Value<'b>, wanted: Value<'b>) -> [Value<'b>; 4] {
+    function("lower_series_twice", [a, x, wanted], |[a, x, wanted]| {
+        let (zero, one) = (x.fill(0.0), x.fill(1.0));
+        let start = [one, zero, zero, one, zero, zero, zero];
+        let [_, _, _, sum, first, second, slope] =
+            iterate(1001, wanted, start, |k, [term, harmonic, squares, sum, first, second, slope]| {
+                let n = k + 1.0;
+                let inverse = 1.0 / (a + n);
+                let term = term * x * inverse;
+                let harmonic = harmonic + inverse;
+                let squares = squares + inverse * inverse;
+                let twice = harmonic * harmonic + squares;
+                let (second, slope) = (second + term * twice, slope + term * n);
+                let goes_on = (term * (twice + n)).gt(second.min(slope) * 1e-17);
+                ([term, harmonic, squares, sum + term, first + term * harmonic, second, slope], goes_on)
+            });
+        [sum, first, second, slope]
+    })
+}
+
+/// The second derivative of ln z with respect to a at a constant P(a, z), as a function of a and ln z.
+pub(crate) fn gamma_log_sample_second_derivative<'b>(a: Value<'b>, log_z: Value<'b>) -> Value<'b> {
+    single("gamma_log_sample_second_derivative", [a, log_z], |[a, log_z]| {
+        let z = log_z.exp();
+        let upper = z.gt(a.max(SMALL_ARGUMENT));
+        let by_tail = upper | a.ge(LARGE_SHAPE);
+        let [tail] = where_any(by_tail, || {
+            let [mass, moment, second] = gamma_tail(a, z, upper);
+            let gap = digamma_minus_log_of(a, z, log_z);
+            let sign = upper.select(z.fill(1.0), -1.0);
+            let velocity = moment - sign * gap * mass;
+            [sign * (second - (trigamma(a) + gap * gap) * mass + sign * (z - a) * velocity * velocity)]
+        });
+        let [sum, first, second, slope] = lower_series_twice(a, z, !by_tail & z.ge(0.0));
+        let gap = digamma(a + 1.0) - log_z;
+        let (velocity, square) = (gap * sum + first, gap * (gap * sum + first * 2.0));
+        let fixed = (trigamma(a + 1.0) * sum - second) - gap * first * 2.0;
+        let series = (fixed + (slope * square - velocity * 2.0 - (a - z) * first * first) / a) / a;
+        let value = by_tail.select(tail, series);
+        let value = log_z.equal(f64::NEG_INFINITY).select(f64::NEG_INFINITY, value);
+        inside(is_positive(a) & !log_z.is_nan(), z.equal(f64::INFINITY).select(0.0, value))
     })
 }
 

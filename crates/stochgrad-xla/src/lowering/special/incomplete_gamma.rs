@@ -52,7 +52,7 @@ impl<'b> Part<'b> {
             let ends = x.equal(0.0) | x.equal(f64::INFINITY);
             let upper = x.gt(a.max(SMALL_ARGUMENT));
             let by_tail = (upper | a.ge(LARGE_SHAPE)) & !ends;
-            let [mass, kernel] = where_any(by_tail, || [gamma_tail(a, x, upper)[0], log_gamma_kernel(a, x)]);
+            let [mass, kernel] = where_any(by_tail, || [gamma_tail::<2>(a, x, upper)[0], log_gamma_kernel(a, x)]);
             let log_power = a * x.ln() - lgamma_1p_any(a);
             let small = a.lt(0.5) & log_power.gt(-0.1);
             let series = lower_series(a, x, !by_tail & !small & !ends)[0];

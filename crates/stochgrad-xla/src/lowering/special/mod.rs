@@ -114,6 +114,7 @@ fn in_double<'b>(function: Special, x: &[Value<'b>]) -> Option<Value<'b>> {
         Special::LogGammaPByShape => gamma_sample::log_gamma_p_derivative_a(first, second),
         Special::LogGammaQByShape => gamma_sample::log_gamma_q_derivative_a(first, second),
         Special::GammaVariateByShape => gamma_sample::gamma_log_sample_derivative(first, second),
+        Special::GammaVariateByShapeTwice => gamma_sample::gamma_log_sample_second_derivative(first, second),
         Special::GammaShapePart(part) => part_of(shape_levels::gamma_shape_derivative(first, second), part),
         Special::BetaShapePart(part) => part_of(shape_levels::beta_shape_derivative(first, second, third), part),
         Special::GammaPInverse => incomplete_gamma::gamma_p_inverse(first, second),

@@ -48,32 +48,37 @@ pub(super) fn log_1p_minus_linear(w: Value<'_>) -> Value<'_> {
     w.abs().gt(0.2).select(w.log1p() - w, near)
 }
 
-/// Integrates exp(−f(s)) and s exp(−f(s)) over s > 0, for a convex, increasing f with f(0) = 0.
-fn integrate<'b>(
+/// Integrates exp(−f(s)), s exp(−f(s)) and further powers of s over s > 0, for a convex, increasing f with f(0) = 0.
+fn integrate<'b, const N: usize>(
     f: impl Fn(Value<'b>) -> Value<'b>,
     derivative: impl Fn(Value<'b>) -> Value<'b>,
     slope: Value<'b>,
     curvature: Value<'b>,
-) -> [Value<'b>; 2] {
+) -> [Value<'b>; N] {
     // On a convex function, Newton's method approaches the root from the right after its first step.
     let spread = curvature.max(f64::MIN_POSITIVE).sqrt() * (2.0 * CUTOFF).sqrt();
     let start = 2.0 * CUTOFF / (slope + hypot(slope, spread));
     let [end] = repeat(4, [start], |_, [end]| [end - (f(end) - CUTOFF) / derivative(end)]);
     let half = end * 0.5;
     let [places, weights] = nodes(end.builder);
-    let zero = half.fill(0.0);
-    let [mass, moment] = repeat(NODES, [zero, zero], |index, [mass, moment]| {
+    let moments = repeat(NODES, [half.fill(0.0); N], |index, moments| {
         let s = half * (entry(places, index) + 1.0);
-        let value = entry(weights, index) * (-f(s)).exp();
-        [mass + value, moment + s * value]
+        let mut value = entry(weights, index) * (-f(s)).exp();
+        std::array::from_fn(|power| {
+            if power > 0 {
+                value = s * value;
+            }
+            moments[power] + value
+        })
     });
-    [mass * half, moment * half]
+    moments.map(|moment| moment * half)
 }
 
 /// The tail integrals of the gamma distribution with shape a beyond x, or below it: its mass and the mean distance from
-/// ln x, each over x^a e^−x.
-pub(super) fn gamma_tail<'b>(a: Value<'b>, x: Value<'b>, upper: Value<'b>) -> [Value<'b>; 2] {
-    function("gamma_tail", [a, x, upper], |[a, x, upper]| {
+/// ln x, each over x^a e^−x, and as many further moments of the distance as are asked for.
+pub(super) fn gamma_tail<'b, const N: usize>(a: Value<'b>, x: Value<'b>, upper: Value<'b>) -> [Value<'b>; N] {
+    let key = if N > 2 { "gamma_tail_moments" } else { "gamma_tail" };
+    function(key, [a, x, upper], |[a, x, upper]| {
         let sign = upper.select(x.fill(1.0), -1.0);
         let slope = sign * (x - a);
         integrate(|s| slope * s + x * exp_minus_linear(sign * s), |s| slope + x * sign * (sign * s).expm1(), slope, x)
@@ -82,7 +87,7 @@ pub(super) fn gamma_tail<'b>(a: Value<'b>, x: Value<'b>, upper: Value<'b>) -> [V
 
 /// The integral of t^(a−1) (1 − t)^(b−1) over t < x, divided by x^a y^b.
 pub(super) fn beta_lower_tail<'b>(a: Value<'b>, b: Value<'b>, x: Value<'b>, y: Value<'b>) -> Value<'b> {
-    let [mass, _] = function("beta_lower_tail", [a, b, x, y], |[a, b, x, y]| {
+    let [mass, _]: [Value<'b>; 2] = function("beta_lower_tail", [a, b, x, y], |[a, b, x, y]| {
         let n = a + b;
         // a y − b x, from the smaller of x and y.
         let first = x.le(y);

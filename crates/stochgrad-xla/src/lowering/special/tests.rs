@@ -403,6 +403,7 @@ fn derivatives_of_variates() {
         "derivatives_of_variates",
         &[
             case(Special::GammaVariateByShape, &[&PLAIN, &logs], 1e-11, 0.0),
+            case(Special::GammaVariateByShapeTwice, &[&PLAIN, &logs], 1e-9, 1e-9),
             case(Special::VonMisesVariateByConcentration, &[&angles, &concentrations], 1e-9, 1e-290),
         ],
     );

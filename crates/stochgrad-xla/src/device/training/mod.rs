@@ -1,21 +1,25 @@
 //! Training steps on devices.
 
+mod several;
+mod state;
+
 use crate::device::costs::DeviceCosts;
-use crate::device::graph::{upload_input, upload_schedules};
+use crate::device::graph::{upload_input, upload_schedules, upload_slot};
 use crate::device::interface::{Failures, InputKind, Interface, Output};
 use crate::device::operands::{seed_words, words_of};
 use crate::device::recording::no_value;
 use crate::device::spread::{Spread, run};
 use crate::device::steps::{Kept, Steps};
-use crate::device::training_options::TrainingOptions;
+use crate::device::training::several::Several;
+use crate::device::training_options::{Resident, TrainingOptions};
 use crate::device::{Device, DeviceReal, DeviceTensor, mismatch};
 use crate::error::{XlaError, XlaResult};
 use crate::pjrt::Executable;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stochgrad_graph::{CompiledGraph, Seed};
-use stochgrad_nn::optimizers::{Descent, OptimizerState, UpdateRule, UpdatedParameter};
-use stochgrad_nn::{Optimizer, Parameters};
+use stochgrad_nn::Optimizer;
+use stochgrad_nn::optimizers::{OptimizerState, UpdatedParameter};
 use stochgrad_tensor::{Shape, Tensor};
 
 /// Training steps of a compiled graph on a device. Made by [`Device::compile_training`].
@@ -56,7 +60,7 @@ use stochgrad_tensor::{Shape, Tensor};
 /// ```
 pub struct DeviceTraining<F: DeviceReal> {
     device: Device,
-    single: Executable,
+    single: Single,
     several: Option<Several>,
     interface: Interface,
     failures: Failures,
@@ -74,28 +78,17 @@ pub struct DeviceTraining<F: DeviceReal> {
     optimizer: (String, BTreeMap<String, u64>),
 }
 
-/// A loop of steps.
-struct Several {
-    program: Executable,
-    /// The largest number of steps.
-    steps: usize,
-    /// The number of rows of a batch on each device.
-    rows: usize,
-    /// Whether each device gets rows of its own.
-    sharded: bool,
-    /// The smallest number of rows of the resident data.
-    limit: usize,
-    /// The resident data.
-    data: Vec<Spread>,
-    /// The positions among the given inputs of those that are not resident.
-    others: Vec<usize>,
+/// A single step. Beside a loop, it is compiled when it is first made.
+enum Single {
+    Text(String),
+    Program(Executable),
 }
 
 impl<F: DeviceReal> DeviceTraining<F> {
-    pub(super) fn new<R: UpdateRule<F>>(
+    pub(super) fn new(
         device: &Device,
         graph: &CompiledGraph<F>,
-        optimizer: &Descent<F, R>,
+        optimizer: &dyn Optimizer<F>,
         options: &TrainingOptions<'_, F>,
     ) -> XlaResult<Self> {
         let interface = Interface::new(graph, device.numbers.len())?;
@@ -129,7 +122,10 @@ impl<F: DeviceReal> DeviceTraining<F> {
         };
         let (text, checks) = steps.single()?;
         let failures = Failures::new(&interface, &graph.listing().program, &checks);
-        let single = device.client.compile(&text, &device.numbers)?;
+        let single = match options.steps {
+            0 => Single::Program(device.client.compile(&text, &device.numbers)?),
+            _ => Single::Text(text),
+        };
         let rows = steps.batch_rows(options)?;
         let several = (options.steps > 0)
             .then(|| -> XlaResult<Several> {
@@ -147,7 +143,10 @@ impl<F: DeviceReal> DeviceTraining<F> {
                     data: options
                         .resident
                         .iter()
-                        .map(|(_, data)| device.replicated(data.as_slice(), data.shape()))
+                        .map(|(_, data)| match data {
+                            Resident::Host(data) => Ok(Arc::new(device.replicated(data.as_slice(), data.shape())?)),
+                            Resident::Device(data) => Ok(data.spread().clone()),
+                        })
                         .collect::<XlaResult<_>>()?,
                     others: (0..given.len()).filter(|&number| !is_resident(given[number])).collect(),
                 })
@@ -160,10 +159,7 @@ impl<F: DeviceReal> DeviceTraining<F> {
                     let shape = steps.shape_of(kept);
                     Some(device.replicated(&vec![F::ZERO; shape.numel()], &shape)?)
                 }
-                Kept::MethodSlot(slot) => {
-                    let values: Vec<F> = interface.slots[slot].slot.values().into_iter().map(F::from_f64).collect();
-                    Some(device.replicated(&values, interface.slots[slot].slot.shape())?)
-                }
+                Kept::MethodSlot(slot) => Some(upload_slot::<F>(device, &interface.slots[slot])?),
                 Kept::Parameter(_) | Kept::Data(_) => None,
             });
         }
@@ -250,68 +246,6 @@ impl<F: DeviceReal> DeviceTraining<F> {
         self.kept.iter().position(|kept| matches!(kept, Kept::Parameter(i) | Kept::Data(i) if *i == input))
     }
 
-    /// Copies parameters, buffers, and the state of an optimiser to the device.
-    ///
-    /// # Errors
-    /// If a parameter or a buffer of the graph is missing, has another shape, or the state is that of another kind of
-    /// optimiser.
-    pub fn load(&mut self, parameters: &Parameters<F>, optimizer: &OptimizerState<F>) -> XlaResult<()> {
-        if optimizer.kind != self.optimizer.0 {
-            return Err(XlaError::Mismatch {
-                what: "the state of an optimiser".into(),
-                expected: format!("that of {}", self.optimizer.0),
-                got: format!("one of {}", optimizer.kind),
-                advice: "give the state of the optimiser for which the steps were compiled".into(),
-            });
-        }
-        for input in 0..self.interface.given() {
-            let name = self.interface.inputs[input].name.clone();
-            if let Some(value) = parameters.get(&name).or_else(|| parameters.buffer(&name)) {
-                self.set(&name, value)?;
-            } else if self.place(input).is_some() {
-                return Err(no_value("the parameter", &name, "give the parameters with which the graph was recorded"));
-            }
-        }
-        for place in 0..self.kept.len() {
-            if let Kept::OptimizerSlot(updated, slot) = self.kept[place] {
-                let UpdatedParameter { parameter, slots } = self.updated[updated];
-                let input = &self.interface.inputs[parameter];
-                let value = optimizer.slots.get(slots[slot]).and_then(|values| values.get(&input.name));
-                let zero = || Tensor::zeros(input.shape.clone());
-                self.state[place] = Some(upload_input(&self.device, input, &value.cloned().unwrap_or_else(zero))?);
-            }
-        }
-        self.updates = optimizer.steps;
-        Ok(())
-    }
-
-    /// Copies the parameters and buffers of the graph, and the state of the gradient methods, from the device, and
-    /// returns the state of the optimiser.
-    ///
-    /// # Errors
-    /// If a parameter or a buffer of the graph is not among them.
-    pub fn store(&self, parameters: &mut Parameters<F>) -> XlaResult<OptimizerState<F>> {
-        let (kind, counters) = self.optimizer.clone();
-        let mut state = OptimizerState { kind, steps: self.updates, counters, slots: BTreeMap::new() };
-        // All groups of an optimiser make the same number of updates.
-        state.counters.values_mut().for_each(|count| *count = self.updates);
-        for (kept, buffer) in self.kept.iter().zip(&self.state) {
-            let Some(buffer) = buffer else { continue };
-            match *kept {
-                Kept::Parameter(input) | Kept::Data(input) => {
-                    parameters.set(&self.interface.inputs[input].name, buffer.tensor()?)?;
-                }
-                Kept::OptimizerSlot(updated, slot) => {
-                    let UpdatedParameter { parameter, slots } = self.updated[updated];
-                    let values = state.slots.entry(slots[slot].into()).or_default();
-                    values.insert(self.interface.inputs[parameter].name.clone(), buffer.tensor()?);
-                }
-                Kept::MethodSlot(slot) => self.interface.slots[slot].slot.write(&buffer.read::<F>()?),
-            }
-        }
-        Ok(state)
-    }
-
     /// Makes one training step with the inputs that were set, and with the noise of a seed and step. Returns the costs
     /// before the update.
     ///
@@ -319,74 +253,40 @@ impl<F: DeviceReal> DeviceTraining<F> {
     /// If an input was never set, if a parameter of a distribution is outside its domain, or if a gradient or the
     /// estimate of a cost is NaN or infinite. Nothing changes in these cases.
     pub fn step(&mut self, seed: Seed) -> XlaResult<&DeviceCosts<F>> {
+        match self.try_step(seed)? {
+            None => Ok(&self.costs),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    /// As [`step`](Self::step). Returns why the step was not made, if a check failed.
+    pub(super) fn try_step(&mut self, seed: Seed) -> XlaResult<Option<XlaError>> {
+        if let Single::Text(text) = &self.single {
+            self.single = Single::Program(self.device.client.compile(text, &self.device.numbers)?);
+        }
+        let Single::Program(program) = &self.single else {
+            return Err(mismatch("a program", "a single step", "none", "report this error"));
+        };
         let schedules = upload_schedules::<F>(&self.device, &self.interface, seed.step)?;
         let ([a, b, c, d], [e, f]) = (seed_words(seed), words_of(self.updates));
         let control = self.device.control(&[a, b, c, d, e, f])?;
         let given = 0..self.given.len();
         let arguments = self.arguments(given, schedules.iter().chain([&control]))?;
-        let results = run(&self.single, self.device.numbers.len(), &arguments)?;
+        let results = run(program, self.device.numbers.len(), &arguments)?;
         let (report, checks) = self.keep(results)?;
         let report: Vec<F> = report.read()?;
         let (holds, costs) = report.split_last().map_or((F::ZERO, &report[..]), |(holds, costs)| (*holds, costs));
         if holds == F::ZERO {
-            return Err(self.failure(seed.step, checks));
+            return Ok(Some(self.failure(seed.step, checks)));
         }
         self.costs.values.copy_from_slice(costs);
         self.updates += 1;
-        Ok(&self.costs)
+        Ok(None)
     }
 
-    /// Makes a training step for each batch, in one call: step `i` has the noise of step `seed.step + i`, and its batch
-    /// consists of these rows of the [resident data](TrainingOptions::resident). Without resident data, the batches are
-    /// empty lists, and each step has the inputs that were set. Returns the costs before each update, a row for each
-    /// step.
-    ///
-    /// # Errors
-    /// As [`step`](Self::step), after the steps before the one that fails; if there are more batches than the
-    /// [steps](TrainingOptions::steps) for which this was compiled; and if a batch has another number of rows, or rows
-    /// that do not exist.
-    pub fn run_steps<B: AsRef<[usize]>>(&mut self, seed: Seed, batches: &[B]) -> XlaResult<Tensor<F>> {
-        let width = self.interface.costs.len() + 1;
-        let several = self
-            .several
-            .as_ref()
-            .ok_or_else(|| mismatch("run_steps", "a program of several steps", "none", "set TrainingOptions::steps"))?;
-        if batches.len() > several.steps {
-            let expected = format!("at most {} batches", several.steps);
-            return Err(mismatch("run_steps", &expected, &batches.len().to_string(), "set TrainingOptions::steps"));
-        }
-        let devices = self.device.numbers.len();
-        let mut operands = Vec::new();
-        if !several.data.is_empty() {
-            let shards = if several.sharded { devices } else { 1 };
-            let (rows, shape) = (several.rows_of(batches, shards)?, [several.steps, several.rows * shards]);
-            operands.push(match several.sharded {
-                true => self.device.sharded(&rows, &shape, 1)?,
-                false => self.device.replicated(&rows, &shape)?,
-            });
-        }
-        if !self.interface.schedules.is_empty() {
-            let mut values = Vec::with_capacity(several.steps * self.interface.schedules.len());
-            for step in 0..batches.len() {
-                values.extend(self.interface.schedules_at::<F>(seed.step + step as u64)?);
-            }
-            values.resize(several.steps * self.interface.schedules.len(), F::ZERO);
-            operands.push(self.device.replicated(&values, &[several.steps, self.interface.schedules.len()])?);
-        }
-        let ([a, b, c, d], [e, f]) = (seed_words(seed), words_of(self.updates));
-        operands.push(self.device.control(&[a, b, c, d, e, f, batches.len() as u32])?);
-        let arguments = self.arguments(several.others.iter().copied(), several.data.iter().chain(&operands))?;
-        let results = run(&several.program, self.device.numbers.len(), &arguments)?;
-        let (reports, checks) = self.keep(results)?;
-        let reports: Vec<F> = reports.read()?;
-        let rows: Vec<&[F]> = reports.chunks(width).take(batches.len()).collect();
-        if let Some(failed) = rows.iter().position(|row| row[width - 1] == F::ZERO) {
-            self.updates += failed as u64;
-            return Err(self.failure(seed.step + failed as u64, checks));
-        }
-        self.updates += batches.len() as u64;
-        let costs = |at: usize| rows[at / (width - 1)][at % (width - 1)];
-        Ok(Tensor::from_fn([batches.len(), width - 1], costs))
+    /// Whether an input with this name is set by the caller before a step.
+    pub(super) fn needs(&self, name: &str) -> bool {
+        self.given.iter().any(|&input| self.interface.inputs[input].name == name)
     }
 
     /// The arguments of a program: what is kept, some of the given inputs, and others.
@@ -428,44 +328,6 @@ impl<F: DeviceReal> DeviceTraining<F> {
             Ok(holds) => self.failures.error(step, &holds),
             Err(error) => error,
         }
-    }
-
-    /// Copies the state of the gradient methods to their slots; [`store`](Self::store) does this, too.
-    ///
-    /// # Errors
-    /// Those of the plugin.
-    pub fn store_slots(&self) -> XlaResult<()> {
-        for (kept, buffer) in self.kept.iter().zip(&self.state) {
-            if let (Kept::MethodSlot(slot), Some(buffer)) = (kept, buffer) {
-                self.interface.slots[*slot].slot.write(&buffer.read::<F>()?);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Several {
-    /// The rows of all batches, one after the other, with zeros for the batches up to the largest number.
-    fn rows_of<B: AsRef<[usize]>>(&self, batches: &[B], shards: usize) -> XlaResult<Vec<i32>> {
-        let size = self.rows * shards;
-        let mut rows = Vec::with_capacity(self.steps * size);
-        for batch in batches {
-            let batch = batch.as_ref();
-            if batch.len() != size {
-                let expected = format!("batches of {size} rows");
-                let advice = "the shapes of the recorded inputs say how many rows a batch has";
-                return Err(mismatch("run_steps", &expected, &format!("{} rows", batch.len()), advice));
-            }
-            for &row in batch {
-                if row >= self.limit {
-                    let expected = format!("rows below {}, the number of rows of the resident data", self.limit);
-                    return Err(mismatch("run_steps", &expected, &row.to_string(), "rows are counted from 0"));
-                }
-                rows.push(row as i32);
-            }
-        }
-        rows.resize(self.steps * size, 0);
-        Ok(rows)
     }
 }
 
