@@ -129,6 +129,7 @@ fn number(x: &f64) -> String {
     } else if (9e-4..1e5).contains(&size) {
         format!("{}", (1e6 * x).round() / 1e6)
     } else {
-        format!("{x:e}")
+        // Ticks of logarithmic axes are products, with rounding errors.
+        format!("{:e}", format!("{x:.5e}").parse().unwrap_or(*x))
     }
 }

@@ -130,9 +130,9 @@ pub(crate) struct Arguments {
     /// --compare and, for methods without a temperature, --epochs
     #[arg(long, help_heading = FILES)]
     pub(crate) resume: bool,
-    /// Also measure the latent gradient variance of these methods (values of --method, separated by commas) at the
-    /// trained parameters. Each has its default number of samples, and first learns its own parameters from 500
-    /// gradients
+    /// Also compare these methods (values of --method, separated by commas) at the trained parameters: variance and
+    /// time of the gradients of all parameters, in a table, variances.csv and comparison.html. Each has its default
+    /// number of samples, and first learns its own parameters from 500 gradients
     #[arg(long, value_enum, value_name = "METHODS", value_delimiter = ',', hide_possible_values = true)]
     #[arg(help_heading = FILES)]
     pub(crate) compare: Vec<MethodName>,
@@ -217,7 +217,7 @@ impl Arguments {
             ("--backward-temperature", self.backward_temperature, kind == Kind::Continuous),
         ] {
             if let Some(value) = value.filter(|_| !takes) {
-                let expected = format_args!("no value for {}, which has no such temperature", name(self.method));
+                let expected = format!("no value for {}, which has no such temperature", name(self.method));
                 refuse(flag, expected, value, "omit it, or try --method gumbel-softmax")?;
             }
         }

@@ -95,7 +95,7 @@ where
         + IndependentCategories<'t, f32>
         + FiniteSupport<'t, f32>
         + WeakDerivative<'t, f32>
-        + Relaxed<'t, f32>
+        + RelaxedMean<'t, f32>
         + Tempered<'t, f32>,
 {
     let &Choice { samples, ref scheme, temperature, .. } = choice;

@@ -1,11 +1,13 @@
 //! Trains a model with given settings, and writes the results.
 
 use std::error::Error;
+use std::fs::File;
 use std::io::{Write, stdout};
 
 use comfy_table::{Table, presets};
 use serde_json::json;
 use stochgrad::graph::Seed;
+use stochgrad::lab::{Candidate, Lab};
 use stochgrad::nn::{Adam, Inputs, Parameters, Record, Step, write_atomically};
 use stochgrad::train::evaluation::mean_cost;
 use stochgrad::train::output::{ImageGrid, TensorBoard, TotalsFile, save_curves};
@@ -18,8 +20,6 @@ use crate::model::{Bits, Code, MethodOf, Model, OneHots};
 
 /// The seed of the codes for the test, which is the same in every run.
 const TEST_SEED: Seed = Seed { seed: 0x7e57, step: 0 };
-/// Makes the noise from which compared methods learn differ from that of the training.
-const SETTLING_SEED: u64 = 0x5e77_1e00;
 
 /// Runs the training, and writes the results. Returns whether it was completed, and not interrupted.
 ///
@@ -109,17 +109,11 @@ fn run_with<C: Code>(arguments: &Arguments, code: C, width: usize, latent: &str)
     let imagined = imagine.predict(&parameters, &Inputs::new(), TEST_SEED)?;
     grid.draw(imagined.get("pixels")?)?.save(out.join("prior_samples.png"))?;
 
-    let minibatches = first(Epoch::shuffled(0, batch, seed), 20)?;
-    // A method that is compared learns its own parameters before.
-    let variance = |method: &MethodOf<C>, is_compared: bool| -> TrainResult<f64> {
-        let mut step = Step::new(|record: &Record<'_, '_, f32>| model.record(record, method)).threads(threads);
-        for (index, minibatch) in minibatches.iter().cycle().take(if is_compared { 500 } else { 0 }).enumerate() {
-            step.run(&parameters, minibatch, Seed::new(seed ^ SETTLING_SEED).step(index))?;
-            step.advance();
-        }
-        let measurement = GradientVariance::of::<&str>([]).at_nodes(["z"]).evaluations(100);
-        Ok(total(&measurement.measure(&mut step, &parameters, &minibatches[0], Seed::new(!seed))?))
-    };
+    let minibatch = first(Epoch::shuffled(0, batch, seed), 1)?.swap_remove(0);
+    let measurement = GradientVariance::of::<&str>([]).at_nodes(["z"]).evaluations(100);
+    let mut step = Step::new(|record: &Record<'_, '_, f32>| model.record(record, &estimator)).threads(threads);
+    let variance = || measurement.measure(&mut step, &parameters, &minibatch, Seed::new(!seed));
+    let variance = objective.is_none().then(variance).transpose()?;
     let last = totals.history().rows().last().cloned().unwrap_or_default();
     let summary = json!({
         "latent": latent,
@@ -130,7 +124,7 @@ fn run_with<C: Code>(arguments: &Arguments, code: C, width: usize, latent: &str)
         "train_neg_elbo": total(&last.training),
         "test_neg_elbo": last.validation.as_deref().map(total),
         // The gradient of the other objectives does not pass through the samples alone.
-        "latent_gradient_variance": objective.is_none().then(|| variance(&estimator, false)).transpose()?,
+        "latent_gradient_variance": variance.as_deref().map(total),
         "ms_per_step": 1e3 * totals.training_seconds() / report.steps as f64,
         "seconds": totals.seconds(),
     });
@@ -141,17 +135,24 @@ fn run_with<C: Code>(arguments: &Arguments, code: C, width: usize, latent: &str)
     for (name, value) in summary.as_object().into_iter().flatten() {
         table.add_row([name, &value.as_f64().filter(|_| value.is_f64()).map_or_else(|| value.to_string(), short)]);
     }
-    let mut rows = String::from("method,samples,latent_gradient_variance\n");
-    for (&Choice { method, samples, .. }, other) in compared.iter().zip(&others) {
-        let variance = variance(other, true)?;
-        rows += &format!("{},{samples},{variance}\n", name(method));
-        table.add_row([format!("variance of {}, {samples} samples", name(method)), short(variance)]);
-    }
+    let mut comparison = String::new();
     if !compared.is_empty() {
-        write_atomically(out.join("variances.csv"), |file| file.write_all(rows.as_bytes()))?;
+        let candidate = |(choice, method): (&Choice, MethodOf<C>)| {
+            Candidate::new(name(choice.method), move || MethodOf::<C>::clone(&method))
+        };
+        let lab = Lab::new(|record: &Record<'_, '_, f32>| model.record(record, &estimator), &parameters, &minibatch)
+            .seed(Seed::new(!seed))
+            .threads(threads)
+            .warm_up(500);
+        let candidates = compared.iter().zip(others).map(candidate).collect();
+        let found = lab.compare().node::<C::Family>("z", candidates).repetitions(500).run()?;
+        let page = found.to_html(latent)?;
+        found.write_csv(File::create(out.join("variances.csv"))?)?;
+        write_atomically(out.join("comparison.html"), |file| file.write_all(page.as_bytes()))?;
+        comparison = found.to_string();
     }
     // A closed pipe is not a failure, because the files contain the same results.
-    let _ = writeln!(stdout(), "{table}\nall results are in {}", out.display());
+    let _ = writeln!(stdout(), "{table}\n{comparison}all results are in {}", out.display());
     Ok(true)
 }
 

@@ -71,7 +71,9 @@ fn a_resumed_run_is_equal_to_an_uninterrupted_one() {
             assert!(read(whole.path()) == read(resumed.path()), "{method}: {file}");
         }
         let variances = fs::read_to_string(resumed.path().join("variances.csv")).unwrap();
-        assert!(variances.ends_with("enumerate,1,0\n"), "{variances}");
+        assert!(variances.contains(&format!("z: {method},")) && variances.contains("z: enumerate,0,"), "{variances}");
+        let page = fs::read_to_string(resumed.path().join("comparison.html")).unwrap();
+        assert!(page.contains(&format!("z: {method}")) && page.ends_with("</html>\n"));
     }
 }
 

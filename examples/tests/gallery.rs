@@ -180,6 +180,15 @@ fn bayesian_logistic_regression() {
 }
 
 #[test]
+fn policy_gradient() {
+    let summary = check("policy_gradient", &["return.svg"]);
+    assert!((8.0..=50.0).contains(&result(&summary, "mean return")), "{summary:#}");
+    let variances = ["full return", "return from t on", "generalised advantage"]
+        .map(|credit| result(&summary, &format!("variance, {credit}")));
+    assert!(variances[0] > variances[1] && variances[1] > variances[2], "{summary:#}");
+}
+
+#[test]
 fn topic_model() {
     let summary = check("topic_model", &["topics.png"]);
     let of = |name: &str| result(&summary, &format!("perplexity, {name}"));
@@ -345,4 +354,77 @@ fn stochastic_gradient_fisher_scoring() {
     let error = |name: &str| results[&format!("{name}, 1000 observations")]["error"].as_f64().unwrap();
     assert!(error("Fisher scoring, ε = 10") < 0.15, "{results:#}");
     assert!(error("Fisher scoring, ε = 10") < error("Langevin dynamics, h = 0.008"), "{results:#}");
+}
+
+#[test]
+fn logged_bandit() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = run("logged_bandit", folder.path());
+    assert!(printed.contains("effective sample size"), "{printed}");
+    assert!(std::fs::metadata(folder.path().join("errors.svg")).unwrap().len() > 0);
+    let summary = summary(folder.path());
+    for name in ["inverse propensity", "self-normalised", "doubly robust", "truncated"] {
+        let of = |what: &str| result(&summary, &format!("{what}, learned by {name}"));
+        assert!(of("exact value") > 0.1 && of("exact value") < 1.0, "{summary:#}");
+        assert!((of("estimate") - of("exact value")).abs() < 5.0 * of("standard error") + 0.1, "{summary:#}");
+    }
+}
+
+#[test]
+fn hard_attention() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = run("hard_attention", folder.path());
+    assert!(printed.contains("random places") && printed.contains("ReinMax"), "{printed}");
+    for picture in ["glimpses.png", "random.png"] {
+        assert!(std::fs::metadata(folder.path().join(picture)).unwrap().len() > 0, "{picture}");
+    }
+    for file in OF_EACH_RUN {
+        assert!(folder.path().join("score function, leave-one-out").join("seed-0").join(file).exists(), "{file}");
+    }
+    let accuracy = result(&summary(folder.path()), "accuracy, score function, leave-one-out");
+    assert!(accuracy > 0.15 && accuracy < 1.0, "{accuracy}");
+}
+
+#[test]
+fn tuning_monte_carlo() {
+    let results = check_study("tuning_monte_carlo", "derivatives.svg");
+    let mut compared = 0;
+    for claim in ["call", "digital", "barrier call", "barrier digital"] {
+        for method in ["pathwise", "smoothed perturbation", "weak derivative", "likelihood ratio"] {
+            let result = &results[format!("{claim}, {method}")];
+            // Pathwise derivatives of costs that jump are refused.
+            assert_eq!(result.is_null(), method == "pathwise" && claim != "call", "{claim}, {method}");
+            if result.is_null() {
+                continue;
+            }
+            let [mean, error, exact] = ["mean", "error", "exact"].map(|name| numbers(&result[name]));
+            for at in 0..2 {
+                let off = (mean[at] - exact[at]).abs();
+                assert!(off < 4.5 * error[at] + 1e-9, "{claim}, {method}: {result:#}");
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 26);
+    assert!(numbers(&results["digital, smoothed perturbation"]["variance"]).iter().all(|variance| *variance < 1e-20));
+    for method in ["pathwise", "weak derivative", "likelihood ratio"] {
+        let result = &results[format!("50 customers, {method}")];
+        let [mean, error, exact] = ["mean", "error", "exact"].map(|name| result[name].as_f64().unwrap());
+        assert!((mean - exact).abs() < 4.5 * error, "{method}: {result:#}");
+    }
+}
+
+#[test]
+fn implicit_variational() {
+    let results = check_study("implicit_variational", "posteriors.svg");
+    let of = |name: &str| results[name].as_f64().unwrap_or_else(|| panic!("{name} in {results:#}"));
+    for estimator in ["spectral, 99 %", "Stein gradient, ridge 0.1"] {
+        let [few, many] = [50, 100].map(|size| of(&format!("error, {estimator}, {size} samples")));
+        assert!(many < 1.5 && few < 1.5, "{results:#}");
+    }
+    for objective in ["score matching", "sliced score matching", "denoising, τ = 0.3"] {
+        assert!(of(&format!("error, {objective}")) < 1.0, "{results:#}");
+    }
+    let residual = |family: &str| results[family]["residual"].as_f64().unwrap();
+    assert!(["Gaussian", "implicit, spectral"].iter().all(|family| residual(family).is_finite()), "{results:#}");
 }

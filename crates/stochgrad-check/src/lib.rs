@@ -7,7 +7,7 @@
 //! | What is the true gradient of this model? | [`Oracle::exact_gradient`] |
 //! | Is this estimator unbiased, whatever it draws? | [`StatisticalTest`]: fixed seeds, each element tested, Holm's correction |
 //! | Are the derivatives of this function or primitive right? | [`gradient_check()`]: against central differences |
-//! | On which models should I test my method? | [`models`]: small graphs, most of them with a known exact answer |
+//! | On which models should I test my method? | [`models`]: small graphs, most of them with a known exact answer; [`RandomModel`] |
 //!
 //! All computations are in `f64`. The crate depends on no particular gradient method and on no test framework: a check
 //! returns a report, or an error that says what was expected and what was found.
@@ -17,9 +17,11 @@ mod gradient_check;
 pub mod models;
 mod moments;
 mod oracle;
+mod random_model;
 mod statistical;
 
 pub use error::{CheckError, CheckResult};
 pub use gradient_check::{GradientCheck, GradientReport, gradient_check};
 pub use oracle::{GradientMoments, Moments, Oracle, OracleReport};
+pub use random_model::RandomModel;
 pub use statistical::{SampleMoments, StatisticalReport, StatisticalTest};

@@ -62,14 +62,16 @@ pub use discrete::{
 pub use distribution::{
     Alternatives, Boundary, Capabilities, ClosedFormEntropy, CumulativeDistribution, CustomSupport, Distribution,
     Family, FiniteSupport, IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Order,
-    Parameter, Parameters, QuadraticVariance, QuantileFunction, Relaxed, Reparameterized, SamplePath,
+    Parameter, Parameters, QuadraticVariance, QuantileFunction, Relaxed, RelaxedMean, Reparameterized, SamplePath,
     ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors, WeakDerivative,
     WeakNoise, WeakPath, WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
 };
 pub use divergence::{MonteCarloKl, monte_carlo_kl};
 pub use error::{DistributionError, DistributionResult};
+pub use multivariate::ranking_relaxation::RankingRelaxation;
 pub use multivariate::{
-    Dirichlet, Lkj, LowRankMultivariateNormal, Multinomial, MultivariateNormal, RelaxedOneHotCategorical, Wishart,
+    Dirichlet, KSubset, Lkj, LowRankMultivariateNormal, Multinomial, MultivariateNormal, PlackettLuce,
+    RelaxedOneHotCategorical, Wishart,
 };
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, SchemeUniform, quantile};
 pub use stochgrad_tape::{Condition, NoiseLayout, NoiseSeed};

@@ -130,12 +130,13 @@ const NOTES: &str = "
   single elements: use the distribution inside it.
 - **Stochastic derivatives** exist for jumps between neighbouring counts or categories. `Skellam` and `Multinomial` have
   weak derivatives with one replay instead.
-- **Relaxations** exist for bits and categories.
+- **Relaxations** exist for bits, categories and rankings.
 - **Quadratic variances** make gradients of polynomials exact. `Bernoulli`, `Binomial`, `Poisson`, `Geometric` and
   `NegativeBinomial` have them.
-- **Entropies.** Those of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form.
-  That of `Binomial` is summed and has one derivative. Those of `InverseGaussian` and `Lkj` need functions that are not
-  elementary. Mixtures, relaxed distributions and transformed distributions have none in general.
+- **Entropies.** Those of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form, and
+  that of `PlackettLuce` is a sum over rankings, as are its mean and variance. That of `Binomial` is summed and has one
+  derivative. Those of `InverseGaussian` and `Lkj` need functions that are not elementary. Mixtures, relaxed
+  distributions and transformed distributions have none in general.
 - **Distribution functions** are not defined for vectors and matrices. `Empirical` has no quantiles, which would need a
   sort. Quantiles of counts are found by a search, and those of `VonMises`, `InverseGaussian` and mixtures of continuous
   distributions by Newton's method in a bracket.

@@ -7,7 +7,7 @@ use stochgrad_tensor::{Shape, Tensor};
 
 type Make = for<'t> fn(Var<'t, f64>) -> Box<dyn Distribution<'t, f64> + 't>;
 
-const VECTORS: [(&str, Make); 10] = [
+const VECTORS: [(&str, Make); 12] = [
     ("Categorical", |x| Box::new(Categorical::from_logits(x))),
     ("Categorical by probabilities", |x| Box::new(Categorical::from_probabilities(x))),
     ("OneHotCategorical", |x| Box::new(OneHotCategorical::from_logits(x))),
@@ -17,6 +17,8 @@ const VECTORS: [(&str, Make); 10] = [
     ("MultivariateNormal", |x| Box::new(MultivariateNormal::new(x, x))),
     ("LowRankMultivariateNormal", |x| Box::new(LowRankMultivariateNormal::new(x, x, x))),
     ("Wishart", |x| Box::new(Wishart::new(x.sum() + 5.0, x))),
+    ("PlackettLuce", |x| Box::new(PlackettLuce::from_logits(x))),
+    ("KSubset", |x| Box::new(KSubset::from_logits(2, x))),
     ("Empirical", |x| Box::new(Empirical::new(x))),
 ];
 

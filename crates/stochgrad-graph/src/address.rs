@@ -17,9 +17,21 @@ pub struct Address {
 }
 
 impl Address {
+    /// The index, if the node has one: in a [scan](crate::Graph::scan), the number of the step.
+    pub fn index(&self) -> Option<u64> {
+        self.index
+    }
+
     pub(crate) fn key(&self) -> NoiseKey {
         let key = NoiseKey::new(&self.name, self.index);
         if self.redrawn { key.purpose("redrawn") } else { key }
+    }
+
+    /// The address of another name, with the same indices: that of the innermost loop, and those of the loops around
+    /// it, which are parts of the name.
+    pub(crate) fn renamed(&self, name: &str) -> Address {
+        let outer = self.name.find('[').map_or("", |at| &self.name[at..]);
+        Address { name: format!("{name}{outer}"), index: self.index, redrawn: false }
     }
 
     /// Whether this is an address, or the name of an address with an index.

@@ -78,6 +78,16 @@ pub enum GraphError {
         /// Where it was recorded.
         at: &'static Location<'static>,
     },
+    /// A model of sequences that cannot be recorded.
+    #[error("sequences \"{name}\": {problem} ({at})")]
+    Sequence {
+        /// The name of the sequences or of the search.
+        name: String,
+        /// What was expected, what was got, and what to try.
+        problem: String,
+        /// Where it was recorded.
+        at: &'static Location<'static>,
+    },
     /// A cost with event axes.
     #[error(
         "cost \"{name}\": expected a scalar for each combination of plate members, got event shape {shape}{plates} \

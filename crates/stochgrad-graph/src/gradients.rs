@@ -55,6 +55,30 @@ impl<F: Real> Gradients<F> {
         }
     }
 
+    /// As [`from_tensors`](Self::from_tensors), for estimates: with estimates of the costs, and with one guarantee for
+    /// all gradients and the reason for it.
+    ///
+    /// ```
+    /// use stochgrad_graph::{Bias, Gradients, Guarantee, Order};
+    /// use stochgrad_tensor::Tensor;
+    ///
+    /// let guarantee = Guarantee { bias: Bias::Gradient, order: Order::Finite(1) };
+    /// let slope = [("speed", Tensor::scalar(2.0))];
+    /// let gradients = Gradients::<f64>::estimated(slope, vec![("loss".into(), 0.5)], guarantee, "finite differences");
+    /// assert_eq!(gradients.guarantee("speed")?, guarantee);
+    /// # Ok::<(), stochgrad_graph::GraphError>(())
+    /// ```
+    pub fn estimated<N: Into<String>>(
+        gradients: impl IntoIterator<Item = (N, Tensor<F>)>,
+        costs: Vec<(String, F)>,
+        guarantee: Guarantee,
+        reason: &str,
+    ) -> Self {
+        let gradients = Gradients { costs, ..Self::from_tensors(gradients) };
+        let ledger = Ledger::same_for_all(gradients.gradients.keys(), guarantee, reason);
+        Gradients { ledger, ..gradients }
+    }
+
     /// The gradient of the total expected cost with respect to a parameter, of the shape of the parameter.
     ///
     /// # Errors

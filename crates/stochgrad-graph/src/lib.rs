@@ -28,6 +28,7 @@ mod program_inputs;
 mod reduction;
 mod replay;
 mod report;
+mod sequences;
 mod surrogate;
 mod validation;
 
@@ -64,6 +65,10 @@ pub use method::terms::{AuxiliaryLoss, GradientTerm, LearningRule, Terms, Update
 pub use method::{DynMethod, GradientMethod, Method};
 pub use reduction::Reduction;
 pub use report::{NodeReport, ParameterReport, Report};
+pub use sequences::distinct::DistinctSequences;
+pub use sequences::model::SequenceModel;
+pub use sequences::sampled::{SampledSequence, SampledToken};
+pub use sequences::search::Beam;
 pub use stochgrad_distributions::Order;
 
 /// The items that the code written by [`forward_method!`] names in other crates.

@@ -11,6 +11,7 @@ use stochgrad_tensor::Real;
 use crate::lab::Lab;
 use crate::moments::{Moments, VectorMoments};
 use crate::reference::Reference;
+use crate::reservoir::Sample;
 use crate::tail::Tail;
 
 /// The number of repetitions whose times are kept for their median.
@@ -49,6 +50,8 @@ pub(crate) struct Measured {
     /// The component along the reference, in units of the reference.
     pub(crate) along: Moments,
     pub(crate) cosine: Moments,
+    /// The component along the reference, or the norm without one.
+    pub(crate) sample: Sample,
     pub(crate) tail: Tail,
     times: VecDeque<f64>,
 }
@@ -151,6 +154,7 @@ impl Measured {
             squared_norm: Moments::default(),
             along: Moments::default(),
             cosine: Moments::default(),
+            sample: Sample::default(),
             tail: Tail::default(),
             times: VecDeque::with_capacity(TIMED),
         }
@@ -174,10 +178,13 @@ impl Measured {
             let product: f64 = values.iter().zip(&reference.values).map(|(value, known)| value * known).sum();
             if reference.squared_norm > 0.0 {
                 self.along.add(product / reference.squared_norm);
+                self.sample.add(product / reference.squared_norm);
                 if squared_norm > 0.0 {
                     self.cosine.add(product / (squared_norm * reference.squared_norm).sqrt());
                 }
             }
+        } else {
+            self.sample.add(squared_norm.sqrt());
         }
     }
 

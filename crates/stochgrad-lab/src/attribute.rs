@@ -1,6 +1,6 @@
 //! The share of each node in a variance.
 
-use stochgrad_graph::{Gradients, GraphError, RedrawnNoise};
+use stochgrad_graph::{Address, Gradients, GraphError, RedrawnNoise};
 use stochgrad_nn::Step;
 use stochgrad_tensor::Real;
 
@@ -144,7 +144,7 @@ impl<F: Real> Attribute<'_, '_, F> {
     }
 
     /// The nodes whose shares are estimated; by default, all of the model. A name stands for all addresses with an
-    /// index under it, whose noise is redrawn together.
+    /// index under it, whose noise is redrawn together; `x[2]` is one of them.
     pub fn nodes<N: Into<String>>(self, nodes: impl IntoIterator<Item = N>) -> Self {
         Attribute { nodes: nodes.into_iter().map(Into::into).collect(), ..self }
     }
@@ -159,28 +159,42 @@ impl<F: Real> Attribute<'_, '_, F> {
         Attribute { alpha: 1.0 - confidence, ..self }
     }
 
-    /// The names of the nodes.
-    fn names(&self) -> LabResult<Vec<String>> {
+    /// The nodes: their names, and the addresses whose noise is redrawn for each of them.
+    ///
+    /// An address is known in words only, in which `w[0]` is the index 0 of the name `w` or a name with brackets. Both
+    /// addresses are redrawn, of which one exists.
+    fn groups(&self) -> LabResult<Vec<(String, Vec<Address>)>> {
         let lab = self.lab;
         let step = lab.step_with_noise(RedrawnNoise::none());
         let methods = step.inspect(lab.parameters, lab.inputs, lab.repetition("first", 0), |graph| graph.methods())?;
-        let base = |address: &str| address.split('[').next().unwrap_or(address).to_owned();
-        let mut known: Vec<String> = methods.iter().map(|method| base(&method.node)).collect();
-        known.dedup();
-        let mut distinct: Vec<String> = Vec::new();
-        known.into_iter().filter(|name| !name.is_empty()).for_each(|name| {
-            if !distinct.contains(&name) {
-                distinct.push(name);
+        let mut groups: Vec<(String, Vec<Address>)> = Vec::new();
+        let mut single: Vec<(String, Vec<Address>)> = Vec::new();
+        for node in methods.into_iter().map(|method| method.node).filter(|node| !node.is_empty()) {
+            let whole = Address::from(node.as_str());
+            let Some((name, index)) = indexed(&node) else {
+                if groups.iter().all(|(known, _)| *known != node) {
+                    groups.push((node, vec![whole]));
+                }
+                continue;
+            };
+            single.push((node.clone(), vec![whole.clone(), Address::from((name, index))]));
+            match groups.iter_mut().find(|(known, _)| known == name) {
+                Some((_, addresses)) => addresses.push(whole),
+                None => groups.push((name.to_owned(), vec![Address::from(name), whole])),
             }
-        });
-        match self.nodes.iter().find(|name| !distinct.contains(name)) {
-            Some(name) => {
-                let known = if distinct.is_empty() { "none".into() } else { distinct.join(", ") };
-                Err(GraphError::Unknown { what: "node", name: name.clone(), known }.into())
-            }
-            None if self.nodes.is_empty() => Ok(distinct),
-            None => Ok(self.nodes.clone()),
         }
+        if self.nodes.is_empty() {
+            return Ok(groups);
+        }
+        let found = |name: &String| {
+            let known = groups.iter().chain(&single).find(|(known, _)| known == name);
+            known.cloned().ok_or_else(|| {
+                let names: Vec<&str> = groups.iter().map(|(name, _)| name.as_str()).collect();
+                let known = if names.is_empty() { "none".into() } else { names.join(", ") };
+                GraphError::Unknown { what: "node", name: name.clone(), known }.into()
+            })
+        };
+        self.nodes.iter().map(found).collect()
     }
 
     /// Measures.
@@ -197,17 +211,17 @@ impl<F: Real> Attribute<'_, '_, F> {
             let found = 1.0 - self.alpha;
             return Err(LabError::setting("the confidence", "between 0 and 1", found, "the default is 0.95"));
         }
-        let (lab, names) = (self.lab, self.names()?);
+        let (lab, groups) = (self.lab, self.groups()?);
         let mut plain = lab.step_with_noise(RedrawnNoise::none());
-        let mut redrawn: Vec<[Step<'_, F>; 2]> = names
+        let mut redrawn: Vec<[Step<'_, F>; 2]> = groups
             .iter()
-            .map(|name| {
-                let one = RedrawnNoise::of([name.as_str()]);
-                let others = RedrawnNoise::all_but([name.as_str()]);
+            .map(|(_, addresses)| {
+                let one = RedrawnNoise::of(addresses.iter().cloned());
+                let others = RedrawnNoise::all_but(addresses.iter().cloned());
                 [lab.step_with_noise(one), lab.step_with_noise(others)]
             })
             .collect();
-        let mut ratios = vec![[PairMoments::default(); 2]; names.len()];
+        let mut ratios = vec![[PairMoments::default(); 2]; groups.len()];
         let (mut values, mut other) = (Vec::new(), Vec::new());
         let (mut moments, mut variance) = (VectorMoments::default(), Moments::default());
         for number in 0..self.repetitions {
@@ -244,10 +258,28 @@ impl<F: Real> Attribute<'_, '_, F> {
         };
         Ok(Shares {
             variance: Interval::positive(variance.mean(), z * variance.standard_error()),
-            nodes: names.into_iter().zip(ratios).map(share).collect(),
+            nodes: groups.into_iter().map(|(name, _)| name).zip(ratios).map(share).collect(),
             repetitions: self.repetitions,
             confidence: 1.0 - self.alpha,
             quantity: self.quantity,
         })
+    }
+}
+
+/// The name and the index of an address in words, `x[2]`.
+fn indexed(address: &str) -> Option<(&str, usize)> {
+    let (name, index) = address.strip_suffix(']')?.rsplit_once('[')?;
+    Some((name, index.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_a_number_at_the_end() {
+        assert_eq!(indexed("x[2]"), Some(("x", 2)));
+        assert_eq!(indexed("x[1][2]"), Some(("x[1]", 2)));
+        assert_eq!(["x", "x[a]", "x[2]b", "x]"].map(indexed), [None; 4]);
     }
 }

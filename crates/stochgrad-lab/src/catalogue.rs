@@ -5,22 +5,27 @@ use stochgrad_distributions::{
     OneHotCategorical, Poisson, Side,
 };
 use stochgrad_estimators::{
-    Arm, Arms, Arsm, Auto, BitFlip, Carms, CategoricalDisArm, DeltaMethod, DisArm, DiscreteGo, DoubleControlVariate,
-    Enumerate, EvolutionStrategy, Fini, FiniteDifference, FreshSample, GappedStraightThrough, GumbelRao,
-    ImplicitPathwise, ImportanceSampling, LeaveOneOut, LocalExpectation, MeasureValued, MuProp, Mve, Pathwise, Rebar,
-    ReinMax, Rodeo, SamplingScheme, ScoreFunction, SelfCritical, Smoothed, Spsa, StochasticDerivatives,
-    StraightThrough, SumAndSample, Ugc, UnorderedSet,
+    Arm, Arms, Ars, Arsm, Auto, BatchMean, BitFlip, Carms, CategoricalDisArm, DeltaMethod, DisArm, DiscreteGo,
+    DoubleControlVariate, Enumerate, EvolutionStrategy, Fini, FiniteDifference, FreshSample, GappedStraightThrough,
+    GeneralizedReparameterization, GumbelRao, GumbelSoftmax, ImplicitPathwise, ImportanceSampling, Lax, LeaveOneOut,
+    LocalExpectation, MeasureValued, MovingAverage, MuProp, Mve, Nvil, OptimalBaseline, Ovis, Pairwise, Pathwise,
+    Rebar, ReinMax, Relax, ReplayBudget, Reservoir, Rodeo, SamplingScheme, ScoreFunction, SelfCritical, Smoothed, Spsa,
+    StochasticDerivatives, StraightThrough, SumAndSample, Ugc, UnorderedSet, Vimco, WithoutReplacement,
 };
 use stochgrad_tensor::Real;
 
 use crate::candidate::Candidate;
 use crate::candidates;
+use crate::requirements::{NotApplicable, missing};
 
 /// A family of distributions with a list of the methods that apply to it.
 ///
-/// The list has every method that compiles for the family and needs no settings that only the user knows, with
-/// customary settings. Those that do not suit a model, such as a method that needs derivatives of a cost that jumps,
-/// are refused by the graph; a [`Comparison`](crate::Comparison) states the reason.
+/// The list has every method that compiles for the family, with customary settings, and [`not_applicable`] the others
+/// with the reason: the family lacks what they need, or they need a function that only you know. Methods that do not
+/// suit a model, such as one that needs derivatives of a cost that jumps, are refused by the graph; a
+/// [`Comparison`](crate::Comparison) states the reason.
+///
+/// [`not_applicable`]: Self::not_applicable
 ///
 /// ```
 /// use stochgrad_distributions::{Bernoulli, Id};
@@ -28,10 +33,19 @@ use crate::candidates;
 ///
 /// let methods: Vec<Candidate<f64, _>> = Bernoulli::<Id>::catalogue();
 /// assert!(methods.iter().any(|method| method.label() == "DisArm::new()"));
+/// for method in <Bernoulli<Id> as Catalogue<f64>>::not_applicable() {
+///     println!("{method}"); // Pathwise: it needs samples that are differentiable in the parameters
+/// }
 /// ```
 pub trait Catalogue<F: Real>: Family<F> {
     /// The methods.
     fn catalogue() -> Vec<Candidate<F, Self>>;
+
+    /// The methods and baselines of the library that the catalogue does not have, with the reasons.
+    fn not_applicable() -> Vec<NotApplicable> {
+        let methods = Self::catalogue();
+        missing(methods.iter().map(Candidate::label))
+    }
 }
 
 /// Methods for all distributions.
@@ -42,6 +56,12 @@ macro_rules! score {
             ScoreFunction::new().samples(2).baseline(LeaveOneOut),
             ScoreFunction::new().samples(4).baseline(LeaveOneOut),
             ScoreFunction::new().samples(8).baseline(LeaveOneOut),
+            ScoreFunction::new().samples(4).baseline(Vimco::new()),
+            ScoreFunction::new().samples(4).baseline(Ovis),
+            ScoreFunction::new().baseline(BatchMean),
+            ScoreFunction::new().baseline(MovingAverage::new(0.9)),
+            ScoreFunction::new().baseline(OptimalBaseline::new(0.9)),
+            ScoreFunction::new().baseline(Nvil::new()),
             FiniteDifference::new(0.01),
             Spsa::new(0.01),
             EvolutionStrategy::new(0.01),
@@ -65,10 +85,13 @@ macro_rules! finite {
             LocalExpectation::new(),
             SumAndSample::new(1, 1),
             UnorderedSet::new(2),
+            WithoutReplacement::new(2),
             DoubleControlVariate::new(2),
             MeasureValued::new(),
             StochasticDerivatives::new(),
             StochasticDerivatives::new().side(Side::Right),
+            Reservoir::of(MeasureValued::new()),
+            ReplayBudget::of(StochasticDerivatives::new(), 1),
             ScoreFunction::new().baseline(MuProp::new()),
             Smoothed::new(),
         ]
@@ -80,13 +103,19 @@ macro_rules! one_hot {
     () => {
         candidates![
             CategoricalDisArm::new(),
+            CategoricalDisArm::importance_weighted(),
             CategoricalDisArm::tree(),
             Carms::new(2),
+            Ars::new(),
+            Arsm::new(),
             StraightThrough::new(1.0),
             ReinMax::new(1.0),
             Mve::new(),
             GumbelRao::new(0.5),
+            GumbelSoftmax::new(0.5),
+            GumbelSoftmax::new(0.5).straight_through(),
             Rebar::new(),
+            Relax::new(),
         ]
     };
 }
@@ -94,7 +123,14 @@ macro_rules! one_hot {
 /// Methods for continuous distributions with a sample path.
 macro_rules! path {
     () => {
-        candidates![Pathwise::new(), Pathwise::new().samples(4)]
+        candidates![Pathwise::new(), Pathwise::new().samples(4), Lax::new()]
+    };
+}
+
+/// Methods for continuous distributions with a distribution function.
+macro_rules! implicit {
+    () => {
+        candidates![ImplicitPathwise::new(), Pairwise::new()]
     };
 }
 
@@ -123,7 +159,6 @@ catalogues! {
         ScoreFunction::new().samples(2).scheme(SamplingScheme::Antithetic)
     ];
     OneHotCategorical: score!(), replayed!(), finite!(), one_hot!(), candidates![
-        Arsm::new(),
         GappedStraightThrough::new(1.0),
         ImportanceSampling::overdispersed(2.0)
     ];
@@ -133,12 +168,12 @@ catalogues! {
     ];
     Binomial: score!(), finite!(), candidates![DiscreteGo::new(), Fini::new(2)];
     Poisson: score!(), candidates![MeasureValued::new(), StochasticDerivatives::new(), DiscreteGo::new()];
-    Normal: score!(), path!(), candidates![Auto::new(), MeasureValued::new(), ImplicitPathwise::new()];
-    LogNormal: score!(), path!(), candidates![Auto::new()];
-    Laplace: score!(), path!(), candidates![Auto::new()];
-    Exponential: score!(), path!(), candidates![Auto::new(), MeasureValued::new()];
-    Gamma: score!(), path!(), candidates![Auto::new()];
-    Beta: score!(), path!(), candidates![Auto::new()];
+    Normal: score!(), path!(), implicit!(), candidates![Auto::new(), MeasureValued::new()];
+    LogNormal: score!(), path!(), implicit!(), candidates![Auto::new()];
+    Laplace: score!(), path!(), implicit!(), candidates![Auto::new()];
+    Exponential: score!(), path!(), implicit!(), candidates![Auto::new(), MeasureValued::new()];
+    Gamma: score!(), path!(), implicit!(), candidates![Auto::new(), GeneralizedReparameterization::new()];
+    Beta: score!(), path!(), implicit!(), candidates![Auto::new(), GeneralizedReparameterization::new()];
 }
 
 #[cfg(test)]
@@ -151,9 +186,33 @@ mod tests {
             .into_iter()
             .map(|method: Candidate<f64, _>| method.label().to_owned())
             .collect();
-        assert!(labels.len() > 30);
+        assert!(labels.len() > 40);
         for (index, label) in labels.iter().enumerate() {
             assert!(!labels[..index].contains(label), "{label}");
+        }
+    }
+
+    #[test]
+    fn methods_that_do_not_apply_have_a_reason() {
+        fn reasons<D: Catalogue<f64>>() -> Vec<&'static str> {
+            let missing = D::not_applicable();
+            assert!(missing.iter().all(|one| one.reason != "nothing"), "{missing:?}");
+            missing.iter().map(|one| one.method).collect()
+        }
+        assert!(reasons::<Bernoulli<Id>>().contains(&"Pathwise"));
+        assert!(reasons::<OneHotCategorical<Id>>().contains(&"DisArm"));
+        assert!(reasons::<Categorical<Id>>().contains(&"StraightThrough"));
+        assert!(reasons::<Binomial<Id>>().contains(&"GumbelSoftmax"));
+        assert!(reasons::<Poisson<Id>>().contains(&"Enumerate"));
+        for continuous in [
+            reasons::<Normal<Id>>(),
+            reasons::<LogNormal<Id>>(),
+            reasons::<Laplace<Id>>(),
+            reasons::<Exponential<Id>>(),
+            reasons::<Gamma<Id>>(),
+            reasons::<Beta<Id>>(),
+        ] {
+            assert!(continuous.contains(&"Enumerate") && !continuous.contains(&"Pathwise"));
         }
     }
 }

@@ -199,9 +199,10 @@ impl<'l, 'm, F: Real> Compare<'l, 'm, F> {
             (places, _) => places.unwrap_or_default(),
         };
         let stopped = self.measure(&places, &mut arms, &mut reports)?;
+        let measured = arms.len().max(1);
         for (number, arm) in arms {
             if reports[number].refusal.is_none() {
-                let setting = (self.alpha, NARROWEST);
+                let setting = (self.alpha, NARROWEST, measured);
                 let statistics = Statistics::new(&arm.measured, &arm.cost, &places, self.reference.as_ref(), setting);
                 reports[number].statistics = Some(statistics);
             }

@@ -30,6 +30,14 @@ pub enum LabError {
         /// What to try.
         advice: &'static str,
     },
+    /// A check that found something wrong.
+    #[error("the check of {name} failed:\n{problem}")]
+    Failed {
+        /// What was checked.
+        name: String,
+        /// All failures.
+        problem: String,
+    },
     /// A report that cannot be written.
     #[error("cannot write {what}: {problem}")]
     Output {

@@ -7,7 +7,7 @@ use stochgrad_nn::{Inputs, Parameters, Record, Step};
 use stochgrad_tensor::Real;
 
 /// A model as a function that records it.
-type Model<'m, F> = dyn Fn(&Record<'_, '_, F>) -> GraphResult<()> + 'm;
+pub(crate) type Model<'m, F> = dyn Fn(&Record<'_, '_, F>) -> GraphResult<()> + 'm;
 
 /// A model at some parameters and inputs: the closure that a [`Step`] trains, which is not changed for measurements.
 ///
@@ -66,7 +66,12 @@ impl<'m, F: Real> Lab<'m, F> {
         parameters: &'m Parameters<F>,
         inputs: &'m Inputs<F>,
     ) -> Self {
-        Lab { model: Rc::new(model), parameters, inputs, seed: Seed::new(0), threads: 1, warm_up: 0 }
+        Self::shared(Rc::new(model), parameters, inputs)
+    }
+
+    /// A model that something else holds as well.
+    pub(crate) fn shared(model: Rc<Model<'m, F>>, parameters: &'m Parameters<F>, inputs: &'m Inputs<F>) -> Self {
+        Lab { model, parameters, inputs, seed: Seed::new(0), threads: 1, warm_up: 0 }
     }
 
     /// Sets the seed, 0 by default. The schedules of the model are those of its step.

@@ -6,6 +6,7 @@ use crate::arm::{Cost, Measured, Places};
 use crate::interval::{Interval, sequence_radius, two_sided_quantile};
 use crate::moments::Moments;
 use crate::reference::Reference;
+use crate::reservoir::Quantiles;
 use crate::warning::Warning;
 
 /// The statistics of the gradient of a combination of methods. Intervals have the confidence of the comparison, 95 % by
@@ -31,6 +32,9 @@ pub struct Statistics {
     pub cosine: Option<Interval>,
     /// The norm of the mean gradient over the root of the total variance.
     pub signal_to_noise: f64,
+    /// The quantiles of $\langle g, r\rangle / \lVert r \rVert^2$ for the gradient $g$ and the reference $r$, whose mean
+    /// is 1 without a bias, or of the norm of the gradient without a reference; none if the reference is zero.
+    pub quantiles: Option<Quantiles>,
     /// The largest kurtosis of an element, 3 for a normal distribution; none without variance.
     pub kurtosis: Option<f64>,
     /// The number of cost evaluations of all nodes together, as the profiles of the methods state it.
@@ -54,10 +58,12 @@ pub struct BiasEstimate {
     /// gradient too long or too short, relative to the reference. None if the reference is zero.
     pub relative: Option<Interval>,
     /// The bias of the element whose bias is largest in units of its standard error, with an interval that holds for
-    /// all elements together (Bonferroni).
+    /// all elements of all combinations of methods together (Bonferroni).
     pub worst: Interval,
     /// The name of this element.
     pub element: String,
+    /// $\lVert E g - r \rVert^2$, without the part that the noise of the mean contributes, so that it may be negative.
+    pub squared: Interval,
 }
 
 impl BiasEstimate {
@@ -73,7 +79,7 @@ impl Statistics {
         cost: &Cost,
         places: &Places,
         reference: Option<&Reference>,
-        (alpha, narrowest): (f64, f64),
+        (alpha, narrowest, arms): (f64, f64, usize),
     ) -> Self {
         let z = two_sided_quantile(alpha);
         let pointwise = |moments: &Moments| Interval::around(moments.mean(), z * moments.standard_error());
@@ -92,9 +98,10 @@ impl Statistics {
             variance_sequence: sequence(&measured.distance, alpha, narrowest),
             variances: places.names.iter().cloned().zip(measured.distances.iter().map(positive)).collect(),
             second_moment: positive(&measured.squared_norm),
-            bias: reference.map(|reference| bias(measured, places, reference, alpha)),
+            bias: reference.map(|reference| bias(measured, places, reference, (alpha, arms))),
             cosine: (measured.cosine.count() >= 2.0).then(|| pointwise(&measured.cosine)),
             signal_to_noise: (squared_signal / variance.estimate).sqrt(),
+            quantiles: measured.sample.quantiles(),
             kurtosis: moments.kurtoses().flatten().reduce(f64::max),
             evaluations: cost.evaluations,
             backward_passes: cost.backward_passes,
@@ -127,7 +134,7 @@ fn variance_time(variance: Interval, time: Interval) -> Interval {
     }
 }
 
-fn bias(measured: &Measured, places: &Places, reference: &Reference, alpha: f64) -> BiasEstimate {
+fn bias(measured: &Measured, places: &Places, reference: &Reference, (alpha, arms): (f64, usize)) -> BiasEstimate {
     let z = two_sided_quantile(alpha);
     // The error of a reference that was estimated, along itself.
     let own = |element: usize| reference.values[element].powi(2) * reference.variance(element);
@@ -137,12 +144,17 @@ fn bias(measured: &Measured, places: &Places, reference: &Reference, alpha: f64)
         Interval::around(measured.along.mean() - 1.0, z * error)
     });
     let elements = reference.values.len().max(1);
-    let joint = two_sided_quantile(alpha / elements as f64);
+    // Of all elements and all combinations of methods.
+    let joint = two_sided_quantile(alpha / (elements * arms) as f64);
     let count = measured.moments.count();
     let mut worst = (Interval::exact(0.0), 0, -1.0);
+    let (mut squared, mut squared_error) = (0.0, 0.0);
     for (element, (mean, variance)) in measured.moments.means().zip(measured.moments.variances()).enumerate() {
         let difference = mean - reference.values[element];
-        let error = (variance / count + reference.variance(element)).sqrt();
+        let squared_noise = variance / count + reference.variance(element);
+        squared += difference * difference - squared_noise;
+        squared_error += 4.0 * difference * difference * squared_noise + 2.0 * squared_noise * squared_noise;
+        let error = squared_noise.sqrt();
         // Below rounding, an element without variance has no bias.
         let rounding = 1e-6 * reference.values[element].abs().max(reference.squared_norm.sqrt());
         let error = error.max(rounding / joint);
@@ -151,7 +163,8 @@ fn bias(measured: &Measured, places: &Places, reference: &Reference, alpha: f64)
             worst = (Interval::around(difference, joint * error), element, size);
         }
     }
-    BiasEstimate { relative, worst: worst.0, element: places.element(worst.1) }
+    let squared = Interval::around(squared, z * squared_error.sqrt());
+    BiasEstimate { relative, worst: worst.0, element: places.element(worst.1), squared }
 }
 
 #[cfg(test)]

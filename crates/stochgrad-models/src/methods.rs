@@ -7,7 +7,7 @@ use stochgrad::distributions::{Binomial, Side};
 use stochgrad::estimators::{
     Arm, BatchMean, BitFlip, Constant, DeltaMethod, DiscreteGo, EachCost, FreshSample, ImportanceSampling,
     LinearControlVariates, LocalExpectation, MovingAverage, MuProp, Ovis, ReplayBudget, Reservoir, SamplingScheme,
-    SelfCritical, Smoothed, StraightThrough, Ugc,
+    SelfCritical, Simple, Smoothed, StraightThrough, Ugc,
 };
 use stochgrad::graph::DynMethod;
 use stochgrad::prelude::*;
@@ -299,6 +299,7 @@ pub fn catalogue() -> Vec<Entry> {
         placed!(one_hot_states, 2, samples, StraightThrough::new(1.0)),
         placed!(one_hot_states, 2, samples, ReinMax::new(1.0)),
         placed!(one_hot_states, 2, samples, Mve::new()),
+        placed!(one_hot_states, 2, samples, Simple::new()),
         placed!(counts, 2, samples, Fini::new(2)),
         placed!(all, 2, samples, Smoothed::new()),
     ]

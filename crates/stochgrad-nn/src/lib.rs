@@ -8,6 +8,7 @@
 //! - [`Sgd`], [`Adam`], [`AdamW`], [`RmsProp`]: optimisers, with the trait [`UpdateRule`] for other ones, and with a
 //!   [`Schedule`] of the learning rate. [`Clip`] limits gradients, and [`Average`] averages the parameters of past
 //!   steps.
+//! - [`CostDifferences`]: gradients of a whole model from its costs alone.
 //! - [`TrainingState`]: saves a training run in one file and resumes it bit for bit. [`Checkpoint`] is the file: named
 //!   tensors in the safetensors format. [`write_atomically`] replaces any file as a whole, as checkpoints do.
 //! - [`TrainingDevice`]: where the steps of a training run, if not in the engine of this library.
@@ -17,6 +18,7 @@
 
 pub mod checkpoint;
 mod clipping;
+mod cost_differences;
 mod cost_scale;
 pub mod data;
 mod error;
@@ -36,6 +38,7 @@ mod training_state;
 
 pub use checkpoint::{Checkpoint, CheckpointTensor, remove_unfinished, write_atomically};
 pub use clipping::{Clip, Clipped};
+pub use cost_differences::CostDifferences;
 pub use error::{NnError, NnResult};
 pub use initialization::Initialization;
 pub use inputs::Inputs;

@@ -30,6 +30,7 @@
 //! | [`estimators`] | gradient methods, baselines, sampling schemes and objectives |
 //! | [`distributions`] | distributions and their capabilities |
 //! | [`nn`] | parameters, layers, optimisers, data sets and checkpoints |
+//! | [`environments`] | decision processes, recorded or in plain Rust, and rollouts of policies |
 //! | `train` | training loops, data sources and evaluation; with the feature `train`, which is on by default |
 //! | `lab` | comparison and selection of gradient methods; with the feature `lab`, which is on by default |
 //! | [`triples`] | forward-mode derivatives of scalar programs whose control flow depends on samples |
@@ -53,6 +54,12 @@ pub mod check {
 pub mod distributions {
     #[doc(inline)]
     pub use stochgrad_distributions::*;
+}
+
+/// Decision processes and rollouts of policies; see [`stochgrad_environments`].
+pub mod environments {
+    #[doc(inline)]
+    pub use stochgrad_environments::*;
 }
 
 /// Gradient methods and baselines; see [`stochgrad_estimators`].
@@ -128,10 +135,24 @@ mod book {
     mod evidence {}
     #[doc = include_str!("../../../docs/expectations.md")]
     mod expectations {}
+    #[doc = include_str!("../../../docs/rankings_and_subsets.md")]
+    mod rankings_and_subsets {}
+    #[doc = include_str!("../../../docs/reinforcement_learning.md")]
+    mod reinforcement_learning {}
+    #[doc = include_str!("../../../docs/off_policy.md")]
+    mod off_policy {}
+    #[doc = include_str!("../../../docs/perturbation_analysis.md")]
+    mod perturbation_analysis {}
+    #[doc = include_str!("../../../docs/implicit_distributions.md")]
+    mod implicit_distributions {}
+    #[doc = include_str!("../../../docs/rao_blackwellization.md")]
+    mod rao_blackwellization {}
     #[doc = include_str!("../../../docs/randomized_backward.md")]
     mod randomized_backward {}
     #[doc = include_str!("../../../docs/lab.md")]
     mod lab {}
+    #[doc = include_str!("../../../docs/sequences.md")]
+    mod sequences {}
     #[doc = include_str!("../../../docs/triples.md")]
     mod triples {}
     #[doc = include_str!("../../../docs/mathematics.md")]
@@ -158,6 +179,8 @@ mod book {
         mod categorical_disarm {}
         #[doc = include_str!("../../../docs/methods/disarm.md")]
         mod disarm {}
+        #[doc = include_str!("../../../docs/methods/critics.md")]
+        mod critics {}
         #[doc = include_str!("../../../docs/methods/discrete_go.md")]
         mod discrete_go {}
         #[doc = include_str!("../../../docs/methods/double_control_variate.md")]
@@ -178,12 +201,16 @@ mod book {
         mod finite_difference {}
         #[doc = include_str!("../../../docs/methods/gapped_straight_through.md")]
         mod gapped_straight_through {}
+        #[doc = include_str!("../../../docs/methods/generalized_gumbel_softmax.md")]
+        mod generalized_gumbel_softmax {}
         #[doc = include_str!("../../../docs/methods/generalized_reparameterization.md")]
         mod generalized_reparameterization {}
         #[doc = include_str!("../../../docs/methods/gumbel_rao.md")]
         mod gumbel_rao {}
         #[doc = include_str!("../../../docs/methods/gumbel_softmax.md")]
         mod gumbel_softmax {}
+        #[doc = include_str!("../../../docs/methods/implicit_mle.md")]
+        mod implicit_mle {}
         #[doc = include_str!("../../../docs/methods/importance_sampling.md")]
         mod importance_sampling {}
         #[doc = include_str!("../../../docs/methods/lax.md")]
@@ -198,6 +225,8 @@ mod book {
         mod mve {}
         #[doc = include_str!("../../../docs/methods/pathwise.md")]
         mod pathwise {}
+        #[doc = include_str!("../../../docs/methods/perturbed_optimizers.md")]
+        mod perturbed_optimizers {}
         #[doc = include_str!("../../../docs/methods/rebar.md")]
         mod rebar {}
         #[doc = include_str!("../../../docs/methods/reinmax.md")]
@@ -214,8 +243,14 @@ mod book {
         mod sampling_schemes {}
         #[doc = include_str!("../../../docs/methods/score_function.md")]
         mod score_function {}
+        #[doc = include_str!("../../../docs/methods/simple.md")]
+        mod simple {}
+        #[doc = include_str!("../../../docs/methods/sequence_set.md")]
+        mod sequence_set {}
         #[doc = include_str!("../../../docs/methods/smoothed.md")]
         mod smoothed {}
+        #[doc = include_str!("../../../docs/methods/smoothed_perturbation.md")]
+        mod smoothed_perturbation {}
         #[doc = include_str!("../../../docs/methods/spsa.md")]
         mod spsa {}
         #[doc = include_str!("../../../docs/methods/stochastic_derivatives.md")]

@@ -46,6 +46,7 @@ fn wrong_pairings_name_methods_that_apply() {
         ("enumerate_on_poisson", ["is not finite", "for counts use `MeasureValued`", "`Fini`"]),
         ("disarm_on_categories", ["independent bits", "`CategoricalDisArm`", "`Carms`"]),
         ("relaxation_of_normal", ["no continuous relaxation", "`Pathwise`", "for a continuous distribution"]),
+        ("straight_through_on_rankings", ["is not its mean", "`Simple`", "`Rebar`"]),
         ("divergence_of_a_count_from_a_density", ["no closed form", "is infinite", "of the same values"]),
         ("score_function_on_uniform", ["depends on its parameters", "`Pathwise`", "`MeasureValued`"]),
         ("overdispersed_poisson", ["no overdispersed form of", "`ImportanceSampling", "from_distribution"]),

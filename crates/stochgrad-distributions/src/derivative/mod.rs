@@ -1,6 +1,7 @@
 //! Derivatives of samples and of distributions that several distributions share.
 
 pub(crate) mod base_values;
+pub(crate) mod cumulative_logsumexp;
 pub(crate) mod gamma_variates;
 pub(crate) mod implicit;
 pub(crate) mod known_logarithms;

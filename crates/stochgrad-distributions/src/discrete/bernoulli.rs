@@ -24,8 +24,8 @@ use crate::capabilities;
 use crate::discrete::tails::{Tail, of_probability, tails};
 use crate::distribution::{
     Boundary, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,
-    IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction, Relaxed, ScoreDifferentiable,
-    Support, Tempered,
+    IndependentCategories, IntegerSupport, KlDivergence, Parameters, QuantileFunction, Relaxed, RelaxedMean,
+    ScoreDifferentiable, Support, Tempered,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -282,6 +282,8 @@ impl<'t, F: Real> IndependentCategories<'t, F> for Bernoulli<Var<'t, F>> {
         value.one_hot(2)
     }
 }
+
+impl<'t, F: Real> RelaxedMean<'t, F> for Bernoulli<Var<'t, F>> {}
 
 impl<'t, F: Real> Relaxed<'t, F> for Bernoulli<Var<'t, F>> {
     fn location(&self) -> Var<'t, F> {

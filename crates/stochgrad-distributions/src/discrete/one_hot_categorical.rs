@@ -21,7 +21,7 @@
 use crate::capabilities;
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, Distribution, FiniteSupport, IndependentCategories, KlDivergence, Parameters,
-    Relaxed, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
+    Relaxed, RelaxedMean, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, WeakDerivative,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -251,6 +251,8 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for OneHotCategorical<Var<'t, F>> 
         Ok(Some(Alternatives { values, weights }))
     }
 }
+
+impl<'t, F: Real> RelaxedMean<'t, F> for OneHotCategorical<Var<'t, F>> {}
 
 impl<'t, F: Real> Relaxed<'t, F> for OneHotCategorical<Var<'t, F>> {
     fn location(&self) -> Var<'t, F> {

@@ -32,7 +32,7 @@ pub(crate) use tail::{
 pub use tensor_distribution::{TensorDistribution, ToTensors};
 pub use traits::{
     Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,
-    IndependentCategories, IntegerSupport, KlDivergence, QuadraticVariance, QuantileFunction, Relaxed, Reparameterized,
-    ScoreDifferentiable, StochasticDerivative, Tempered, WeakDerivative, WeaklyReparameterized,
+    IndependentCategories, IntegerSupport, KlDivergence, QuadraticVariance, QuantileFunction, Relaxed, RelaxedMean,
+    Reparameterized, ScoreDifferentiable, StochasticDerivative, Tempered, WeakDerivative, WeaklyReparameterized,
 };
 pub use weak_path::{WeakNoise, WeakPath};

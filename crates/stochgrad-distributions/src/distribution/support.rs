@@ -52,6 +52,10 @@ pub enum Support {
     CorrelationFactors(usize),
     /// A list of values that depends on the parameters.
     Values,
+    /// Matrices with this many one-hot rows, which are all different, over this number of items.
+    Rankings(usize, usize),
+    /// Vectors of bits with this many ones, of this length.
+    Subsets(usize, usize),
     /// A set that no other variant describes.
     Custom(CustomSupport),
 }
@@ -95,7 +99,9 @@ impl Support {
             | Support::Simplex(_)
             | Support::PositiveDefinite(_)
             | Support::CorrelationFactors(_)
-            | Support::Values => false,
+            | Support::Values
+            | Support::Rankings(..)
+            | Support::Subsets(..) => false,
             Support::Custom(custom) => custom.continuous_scalar,
         }
     }

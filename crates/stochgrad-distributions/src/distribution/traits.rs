@@ -348,6 +348,14 @@ pub trait Relaxed<'t, F: Real>: Distribution<'t, F> {
     fn soften(&self, perturbed: Var<'t, F>, temperature: Var<'t, F>) -> Var<'t, F>;
 }
 
+/// A relaxation whose value without noise, at temperature 1, is the mean: that of bits and one-hot vectors.
+/// Straight-through methods take its derivative for that of the mean.
+#[diagnostic::on_unimplemented(
+    message = "the relaxation of `{Self}` without noise is not its mean, as it is for bits and one-hot vectors",
+    note = "use `Simple` (distributions with a known mean), `GumbelSoftmax` or `GumbelRao` (biased), or `Rebar` (distributions with a relaxation), or `ScoreFunction`"
+)]
+pub trait RelaxedMean<'t, F: Real>: Relaxed<'t, F> {}
+
 /// The distribution function of elements that are single numbers is known.
 ///
 /// | function | definition | outside the support |

@@ -59,6 +59,8 @@ macro_rules! all_distributions {
             "DiscreteUniform(low, high)" [1.0, 6.0], [finite] => |_, p| DiscreteUniform::new(p[0], p[1]);
             "Categorical(logits[3])" [0.3, -0.5, 0.1], [score weak jumps finite] => |_, p| Categorical::from_logits(vector(p));
             "OneHotCategorical(logits[3])" [0.3, -0.5, 0.1], [score weak jumps finite] => |_, p| OneHotCategorical::from_logits(vector(p));
+            "PlackettLuce(logits[3])" [0.3, -0.5, 0.1], [score finite] => |_, p| PlackettLuce::from_logits(vector(p)).top(2);
+            "KSubset(logits[3])" [0.3, -0.5, 0.1], [score finite] => |_, p| KSubset::from_logits(2, vector(p));
             "Normal(location, scale)" [0.3, 1.7], [score path weak] => |_, p| Normal::new(p[0], p[1]);
             "Laplace(location, scale)" [0.3, 1.7], [score path weak] => |_, p| Laplace::new(p[0], p[1]);
             "Logistic(location, scale)" [0.3, 1.7], [score path weak] => |_, p| Logistic::new(p[0], p[1]);

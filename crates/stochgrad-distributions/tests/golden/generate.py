@@ -14,6 +14,7 @@ extreme points.
 """
 
 import csv
+import itertools
 import math
 import pathlib
 import sys
@@ -585,6 +586,21 @@ def laplace_cdf(z):
     return mp.exp(z) / 2 if z < 0 else 1 - mp.exp(-z) / 2
 
 
+def ranking_density(x, logits):
+    """The first two places of a ranking of three items, by rows."""
+    first, second = [row.index(1) for row in (x[:3], x[3:])]
+    weights = [mp.exp(logit) for logit in logits]
+    return mp.log(weights[first] / sum(weights)) + mp.log(weights[second] / (sum(weights) - weights[first]))
+
+
+def pair_sum(logits):
+    return sum(mp.exp(a + b) for a, b in itertools.combinations(logits, 2))
+
+
+def pair_mean(logits):
+    return [mp.exp(logits[i]) * sum(mp.exp(l) for j, l in enumerate(logits) if j != i) / pair_sum(logits) for i in range(len(logits))]
+
+
 VECTORS = [
     gaussian("MultivariateNormal(location[2], scale_tril[2x2])", [
         ([0.3, -1.0, 1.3, 0.0, -0.7, 0.6], [[0.1, 0.2], [-3.0, 2.0]]), ([0.0, 1e6, 1e-6, 0.0, 1e-3, 1e3], [[1e-6, 1000300.0], [-2e-6, 999000.0]]),
@@ -604,6 +620,14 @@ VECTORS = [
     dict(distribution="Multinomial(trials, logits[3])", points=[
         ([7.0, 0.3, -0.5, 0.1], [[2.0, 1.0, 4.0], [7.0, 0.0, 0.0]]), ([1e9, 0.0, 0.0, 1.0], [[211900000.0, 212000000.0, 576100000.0]]), ([5.0, -40.0, 0.0, 1.0], [[0.0, 2.0, 3.0], [1.0, 4.0, 0.0]])],
         fixed=[0], log_prob=multinomial_density, mean=lambda t: [t[0] * p for p in softmax(t[1:])], variance=lambda t: [t[0] * p * (1 - p) for p in softmax(t[1:])]),
+    dict(distribution="PlackettLuce(logits[3])", points=[
+        ([0.3, -0.5, 0.1], [[0.0, 1.0, 0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0, 1.0, 0.0]]), ([300.0, -300.0, 0.0], [[0.0, 1.0, 0.0, 1.0, 0.0, 0.0]])],
+        fixed=(), log_prob=ranking_density),
+    dict(distribution="KSubset(logits[3])", points=[
+        ([0.3, -0.5, 0.1], [[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]), ([300.0, -300.0, -301.0], [[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])],
+        fixed=(), log_prob=lambda x, t: sum(v * l for v, l in zip(x, t)) - mp.log(pair_sum(t)), mean=pair_mean, variance=lambda t: [m * (1 - m) for m in pair_mean(t)],
+        entropy=lambda t: mp.log(pair_sum(t)) - sum(m * l for m, l in zip(pair_mean(t), t)),
+        kl=lambda s, t: sum(m * (a - b) for m, a, b in zip(pair_mean(s), s, t)) - mp.log(pair_sum(s)) + mp.log(pair_sum(t))),
     categorical("Categorical(logits[3])", [[0.0], [1.0], [2.0]]),
     categorical("OneHotCategorical(logits[3])", [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
     dict(distribution="RelaxedOneHotCategorical(temperature, logits[3])", points=[

@@ -38,6 +38,7 @@ pub(crate) fn pairs() -> Vec<(&'static str, &'static str, Divergence)> {
         "Uniform", "Uniform" => |x| Uniform::new(x[0], x[1]).kl_to(&Uniform::new(x[2], x[3]));
         "Gamma", "Gamma" => |x| Gamma::new(x[0], x[1]).kl_to(&Gamma::new(x[2], x[3]));
         "InverseGamma", "InverseGamma" => |x| InverseGamma::new(x[0], x[1]).kl_to(&InverseGamma::new(x[2], x[3]));
+        "KSubset", "KSubset" => |x| KSubset::from_logits(2, vector(&x[..3])).kl_to(&KSubset::from_logits(2, vector(&x[3..])));
         "Beta", "Beta" => |x| Beta::new(x[0], x[1]).kl_to(&Beta::new(x[2], x[3]));
         "Weibull", "Weibull" => |x| Weibull::new(x[0], x[1]).kl_to(&Weibull::new(x[2], x[3]));
         "Pareto", "Pareto" => |x| Pareto::new(x[0], x[1]).kl_to(&Pareto::new(x[2], x[3]));

@@ -37,7 +37,7 @@ use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
-    SampleContext, SamplePlate, SampleSet, Terms, path_order,
+    SampleContext, SamplePlate, SampleSet, Terms, path_order, sample_path_order,
 };
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, instantiated};
@@ -139,8 +139,9 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Rebar
 where
     for<'t> D::On<'t>: Relaxed<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
-        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
+    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
+        let guarantee = self.profile().guarantee(path).at_most(sample_path_order(distribution));
+        Ok(guarantee.at_most(path_order(path, self.assume_continuous)?))
     }
 
     fn sample<'t>(

@@ -31,7 +31,7 @@ use crate::sampling_setters;
 use stochgrad_distributions::{Distribution, Family, Relaxed};
 use stochgrad_graph::{
     Access, CostContext, Count, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
-    SampleContext, SamplePlate, SampleSet, Terms, path_order,
+    SampleContext, SamplePlate, SampleSet, Terms, path_order, sample_path_order,
 };
 use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, instantiated};
@@ -143,9 +143,9 @@ impl<F: Real, D: Family<F>> GradientMethod<F, D> for Relax
 where
     for<'t> D::On<'t>: Relaxed<'t, F>,
 {
-    fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
+    fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         let order = if self.relaxed_cost { path_order(path, false)? } else { Order::Any };
-        Ok(self.profile().guarantee(path).at_most(order))
+        Ok(self.profile().guarantee(path).at_most(order).at_most(sample_path_order(distribution)))
     }
 
     fn sample<'t>(

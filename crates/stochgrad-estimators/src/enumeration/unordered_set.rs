@@ -24,15 +24,13 @@
 //! | requirement on the cost | values |
 
 use crate::enumeration::distinct_states::{DistinctStates, pick_draw, weighted};
+use crate::enumeration::set_probabilities::{LARGEST, SetProbabilities};
 use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSupport, ScoreDifferentiable};
 use stochgrad_graph::{
     CostContext, GradientMethod, GraphResult, Method, Order, Path, Profile, SampleContext, SampleSet, Terms,
 };
-use stochgrad_tape::{PlateKind, Var};
+use stochgrad_tape::{PlateKind, TapeResult, Var};
 use stochgrad_tensor::{Real, instantiated};
-
-/// The largest set. The ratios of a larger one would take longer than enumeration.
-const LARGEST: usize = 10;
 
 /// States without replacement, for distributions with a finite support.
 ///
@@ -98,9 +96,8 @@ impl UnorderedSet {
         }
         let plate = context.plate(self.size, PlateKind::JointSamples)?;
         let value = states.members(states.picked(), plate, &distribution.event_shape())?;
-        let ratios = SetProbabilities::new(&states);
-        let weights: Vec<Var<'t, F>> =
-            (0..self.size).map(|s| states.probability(states.picked()[s]) * ratios.ratio(s)).collect();
+        let set = set_of(&states)?.1;
+        let weights: Vec<Var<'t, F>> = (0..self.size).map(|s| set.weight(s)).collect();
         weighted(value, &weights, plate)
     }
 
@@ -115,20 +112,11 @@ impl UnorderedSet {
         let mut states =
             DistinctStates::new(context.tape(), distribution, self.limit).map_err(|source| context.error(source))?;
         states.pick_members(context.value(), plate, self.size);
-        let ratios = SetProbabilities::new(&states);
-        let chances: Vec<Var<'t, F>> = states.picked().iter().map(|&chosen| states.probability(chosen)).collect();
+        let (chances, set) = set_of(&states)?;
         for cost in context.totals()? {
             let Some(l) = cost.gradient_function else { continue };
-            let baselines: Vec<Var<'t, F>> = (0..self.size)
-                .map(|s| {
-                    let seen = (0..self.size).map(|other| {
-                        let term = chances[other] * cost.value.member(plate, other);
-                        if other == s { term } else { term * ratios.ratio_without(s, other) }
-                    });
-                    seen.reduce(|sum, term| sum + term).unwrap_or(chances[s])
-                })
-                .collect();
-            let baseline = Var::stack(&baselines)?.event_to_plate(plate).stop_gradient();
+            let baselines = set.baselines(&chances, |s| cost.value.member(plate, s))?;
+            let baseline = baselines.event_to_plate(plate).stop_gradient();
             terms.control_variates.push((1.0 - l.magic_box()) * baseline);
         }
         Ok(terms)
@@ -146,36 +134,12 @@ impl Method for UnorderedSet {
     }
 }
 
-/// The probabilities of the orders in which a set can be completed.
-struct SetProbabilities<'t, F: Real> {
-    /// For each subset (as a bit mask), the probability that the other states follow it, in any order.
-    completed: Vec<Var<'t, F>>,
-}
-
-impl<'t, F: Real> SetProbabilities<'t, F> {
-    fn new(states: &DistinctStates<'t, F>) -> Self {
-        let chances: Vec<Var<'t, F>> = states.picked().iter().map(|&chosen| states.probability(chosen)).collect();
-        let size = chances.len();
-        let one = states.rest() * 0.0 + 1.0;
-        let mut completed = vec![one; 1 << size];
-        for subset in (0..(1 << size) - 1).rev() {
-            let missing = (0..size).filter(|s| subset >> s & 1 == 0);
-            let mass = missing.clone().fold(states.rest(), |sum, s| sum + chances[s]);
-            let next = missing.map(|s| chances[s] * completed[subset | 1 << s]);
-            completed[subset] = next.reduce(|sum, term| sum + term).unwrap_or(one) / mass;
-        }
-        SetProbabilities { completed }
-    }
-
-    /// $R(S, s)$.
-    fn ratio(&self, s: usize) -> Var<'t, F> {
-        self.completed[1 << s] / self.completed[0]
-    }
-
-    /// $R^{D \setminus s}(S, s')$.
-    fn ratio_without(&self, s: usize, other: usize) -> Var<'t, F> {
-        self.completed[1 << s | 1 << other] / self.completed[1 << s]
-    }
+/// The probabilities of the picked states, and those of the orders in which they can be drawn.
+fn set_of<'t, F: Real>(states: &DistinctStates<'t, F>) -> TapeResult<(Vec<Var<'t, F>>, SetProbabilities<'t, F>)> {
+    let chances: Vec<Var<'t, F>> = states.picked().iter().map(|&chosen| states.probability(chosen)).collect();
+    let logs: Vec<Var<'t, F>> = chances.iter().map(|chance| chance.ln()).collect();
+    let set = SetProbabilities::new(&logs, states.rest().ln())?;
+    Ok((chances, set))
 }
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for UnorderedSet

@@ -34,7 +34,7 @@ use stochgrad_distributions::{Distribution, DistributionError, Family, FiniteSup
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Method, Order, Path, Profile, SampleContext, SampleSet, Terms,
 };
-use stochgrad_tape::{Degree, PlateKind, Var, Weights};
+use stochgrad_tape::{Degree, Plate, PlateKind, TapeResult, Var, Weights};
 use stochgrad_tensor::{Real, Shape, instantiated};
 
 /// States without replacement with importance weights, for distributions with a finite support.
@@ -113,21 +113,17 @@ impl WithoutReplacement {
             rates.push(states.rest());
         }
         let chances: Vec<Var<'t, F>> = states.picked().iter().map(|&chosen| states.probability(chosen)).collect();
-        let weights: Vec<Var<'t, F>> = if self.size == states.total() {
+        let weights = if self.size == states.total() {
             chances
         } else {
             let draw = context.draw(None).purpose("threshold");
             let waits = draw.record_exponential(tape, &Shape::from([rates.len()]));
             let waits = waits.map_err(|source| context.error(source))?;
-            let arrival = (waits / Var::stack(&rates)?).sum();
-            chances.into_iter().map(|p| p / -(-(p * arrival)).expm1()).collect()
+            importance_weights(&chances, &rates, waits)?
         };
+        let weights = if self.normalized { normalized(&weights)? } else { weights };
         let plate = context.plate(self.size, PlateKind::JointSamples)?;
         let value = states.members(states.picked(), plate, &distribution.event_shape())?;
-        if self.normalized {
-            let sum = weights.iter().copied().reduce(|sum, weight| sum + weight).unwrap_or_else(|| tape.constant(1.0));
-            return weighted(value, &weights.iter().map(|&weight| weight / sum).collect::<Vec<_>>(), plate);
-        }
         weighted(value, &weights, plate)
     }
 
@@ -137,19 +133,48 @@ impl WithoutReplacement {
         distribution: &dyn FiniteSupport<'t, F>,
     ) -> GraphResult<Terms<'t, F>> {
         context.check_hidden_outcomes()?;
-        let mut terms = Terms::default();
-        let Some(plate) = context.plate().filter(|_| self.baseline && self.size >= 2) else { return Ok(terms) };
-        let Weights::Given { id, .. } = context.tape().weights(plate) else { return Ok(terms) };
-        let weights = context.tape().var(id)?.stop_gradient();
+        let Some(plate) = context.plate().filter(|_| self.baseline && self.size >= 2) else {
+            return Ok(Terms::default());
+        };
         let chances = distribution.log_prob(context.value()).stop_gradient().exp();
-        for cost in context.totals()? {
-            let Some(l) = cost.gradient_function else { continue };
-            let all = (weights * cost.value).sum_over(plate);
-            let baseline = if self.normalized { all } else { all - (weights - chances) * cost.value };
-            terms.control_variates.push((1.0 - l.magic_box()) * baseline.stop_gradient());
-        }
-        Ok(terms)
+        own_baseline(context, plate, chances, self.normalized)
     }
+}
+
+/// The weights of states that were drawn without replacement, from their probabilities, from the probabilities of all
+/// that remained before each draw and after the last one, and from standard exponential variates for the waits.
+pub(crate) fn importance_weights<'t, F: Real>(
+    chances: &[Var<'t, F>],
+    rates: &[Var<'t, F>],
+    waits: Var<'t, F>,
+) -> TapeResult<Vec<Var<'t, F>>> {
+    let arrival = (waits / Var::stack(rates)?).sum();
+    Ok(chances.iter().map(|&p| p / -(-(p * arrival)).expm1()).collect())
+}
+
+/// Weights divided by their sum.
+pub(crate) fn normalized<'t, F: Real>(weights: &[Var<'t, F>]) -> TapeResult<Vec<Var<'t, F>>> {
+    let sum = Var::stack(weights)?.sum();
+    Ok(weights.iter().map(|&weight| weight / sum).collect())
+}
+
+/// The baseline that is made of the weighted set itself. `chances` are the probabilities of the members.
+pub(crate) fn own_baseline<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    plate: Plate,
+    chances: Var<'t, F>,
+    normalized: bool,
+) -> GraphResult<Terms<'t, F>> {
+    let mut terms = Terms::default();
+    let Weights::Given { id, .. } = context.tape().weights(plate) else { return Ok(terms) };
+    let weights = context.tape().var(id)?.stop_gradient();
+    for cost in context.totals()? {
+        let Some(l) = cost.gradient_function else { continue };
+        let all = (weights * cost.value).sum_over(plate);
+        let baseline = if normalized { all } else { all - (weights - chances) * cost.value };
+        terms.control_variates.push((1.0 - l.magic_box()) * baseline.stop_gradient());
+    }
+    Ok(terms)
 }
 
 impl Method for WithoutReplacement {

@@ -115,11 +115,17 @@ impl Estimator<'_> {
 /// States that a cost which is computed from some values estimates something else in expectation than it stands for,
 /// for all parameters upstream of these values.
 pub(crate) fn qualify_cost<'t, F: Real>(graph: &Graph<'t, F>, values: &[Var<'t, F>], because: String) {
+    qualify(graph, values, Guarantee { bias: Bias::Cost, order: Order::Any }, because);
+}
+
+/// Limits the guarantee of a cost that is computed from some values, for all parameters upstream of these values and of
+/// the samples that they descend from.
+pub(crate) fn qualify<'t, F: Real>(graph: &Graph<'t, F>, values: &[Var<'t, F>], guarantee: Guarantee, because: String) {
     let mut through = values.to_vec();
     for sample in values.iter().flat_map(|&value| all_samples(value)) {
         through.extend(sample.inputs().into_iter().skip(1));
     }
     through.sort_by_key(|var| var.id().index());
     through.dedup_by_key(|var| var.id());
-    graph.qualify(&through, Guarantee { bias: Bias::Cost, order: Order::Any }, because);
+    graph.qualify(&through, guarantee, because);
 }

@@ -3,6 +3,7 @@
 //! A graph differentiates $\mathbb E[C]$. The expectation of $g(\bar X)$, with an average $\bar X$ over samples, is not
 //! $g(\mathbb E X)$. The estimators of this folder are unbiased, or state their bias in the guarantee.
 
+pub(crate) mod accept_reject;
 pub(crate) mod allocation;
 pub(crate) mod antithetic_difference;
 pub(crate) mod independent_members;

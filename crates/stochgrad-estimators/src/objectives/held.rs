@@ -44,7 +44,10 @@ pub(crate) fn all_samples<F: Real>(value: Var<'_, F>) -> Vec<Var<'_, F>> {
 }
 
 /// Records a value again, with other values in place of those that `replace` names.
-fn rerecord<'t, F: Real>(value: Var<'t, F>, replace: &mut dyn FnMut(Var<'t, F>) -> Option<Var<'t, F>>) -> Var<'t, F> {
+pub(crate) fn rerecord<'t, F: Real>(
+    value: Var<'t, F>,
+    replace: &mut dyn FnMut(Var<'t, F>) -> Option<Var<'t, F>>,
+) -> Var<'t, F> {
     let mut ids = IdMap::identity();
     let mut pending = vec![value];
     let mut seen = HashSet::new();

@@ -21,6 +21,7 @@
 pub(crate) mod generalized;
 pub(crate) mod implicit;
 pub(crate) mod pairwise;
+pub(crate) mod smoothed_perturbation;
 
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;

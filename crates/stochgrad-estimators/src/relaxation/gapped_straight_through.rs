@@ -22,7 +22,7 @@
 use crate::relaxation::hard_samples::HardSamples;
 use crate::relaxation::temperature::Temperature;
 use crate::sampling_setters;
-use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
+use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed, RelaxedMean};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
@@ -113,7 +113,7 @@ impl Method for GappedStraightThrough {
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for GappedStraightThrough
 where
-    for<'t> D::On<'t>: Relaxed<'t, F>,
+    for<'t> D::On<'t>: RelaxedMean<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         self.samples.guarantee(&self.profile(), path)

@@ -37,10 +37,10 @@ use crate::common::sampling::Sampling;
 use crate::relaxation::simplex_map::SimplexMap;
 use crate::relaxation::temperature::Temperature;
 use crate::sampling_setters;
-use stochgrad_distributions::{Family, Relaxed};
+use stochgrad_distributions::{Distribution, DistributionError, Family, Relaxed};
 use stochgrad_graph::{
     Access, Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Order, Path, Profile,
-    SampleContext, SamplePlate, SampleSet, Terms, check_parameter_paths, path_order,
+    SampleContext, SamplePlate, SampleSet, Terms, check_parameter_paths, path_order, sample_path_order,
 };
 use stochgrad_tensor::Real;
 
@@ -161,7 +161,8 @@ where
 {
     fn guarantee(&self, distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         check_parameter_paths(distribution)?;
-        Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))
+        let guarantee = self.profile().guarantee(path).at_most(sample_path_order(distribution));
+        Ok(guarantee.at_most(path_order(path, self.assume_continuous)?))
     }
 
     fn sample<'t>(
@@ -170,6 +171,15 @@ where
         distribution: &D::On<'t>,
     ) -> GraphResult<SampleSet<'t, F>> {
         self.temperature.check(context, distribution)?;
+        if !self.map.is_smooth() && distribution.element_rank() > 1 {
+            return Err(context.error(DistributionError::Unsupported {
+                distribution: distribution.name(),
+                problem:
+                    "sparse maps relax bits and one-hot vectors, and this distribution has a relaxation of its own; \
+                          leave .simplex_map(…) out"
+                        .into(),
+            }));
+        }
         let tape = context.tape();
         let (plate, draw) = self.sampling.members(context)?;
         let perturbed = distribution.perturbed(&draw).map_err(|source| context.error(source))?;

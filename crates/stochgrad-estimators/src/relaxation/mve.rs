@@ -24,7 +24,7 @@
 
 use crate::common::sampling::Sampling;
 use crate::sampling_setters;
-use stochgrad_distributions::{Distribution, Family, Relaxed};
+use stochgrad_distributions::{Distribution, Family, Relaxed, RelaxedMean};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, Path, Profile, SampleContext, SamplePlate,
     SampleSet, Terms, path_order,
@@ -88,7 +88,7 @@ impl Method for Mve {
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for Mve
 where
-    for<'t> D::On<'t>: Relaxed<'t, F>,
+    for<'t> D::On<'t>: RelaxedMean<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         Ok(self.profile().guarantee(path).at_most(path_order(path, self.assume_continuous)?))

@@ -20,7 +20,7 @@
 use crate::relaxation::hard_samples::HardSamples;
 use crate::relaxation::temperature::Temperature;
 use crate::sampling_setters;
-use stochgrad_distributions::{Family, Relaxed};
+use stochgrad_distributions::{Family, Relaxed, RelaxedMean};
 use stochgrad_graph::{
     Bias, CostContext, GradientMethod, GraphResult, Guarantee, Method, MethodSlots, Path, Profile, SampleContext,
     SamplePlate, SampleSet, Terms,
@@ -87,7 +87,7 @@ impl Method for StraightThrough {
 
 impl<F: Real, D: Family<F>> GradientMethod<F, D> for StraightThrough
 where
-    for<'t> D::On<'t>: Relaxed<'t, F>,
+    for<'t> D::On<'t>: RelaxedMean<'t, F>,
 {
     fn guarantee(&self, _distribution: &D::On<'_>, path: &Path) -> Result<Guarantee, String> {
         self.samples.guarantee(&self.profile(), path)

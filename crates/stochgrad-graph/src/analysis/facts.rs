@@ -1,5 +1,6 @@
 //! The facts about a recorded graph on which its derivatives depend.
 
+use crate::analysis::crossings::Crossings;
 use crate::analysis::degrees::find_degrees;
 use crate::analysis::hidden_outcomes::check_hidden_outcomes;
 use crate::analysis::mixing::Mixing;
@@ -23,6 +24,8 @@ pub(crate) struct Analysis<'a, 't, F: Real> {
     pub(crate) paths: Vec<Path>,
     /// Whether a cost descends from each node.
     pub(crate) has_costs: Vec<bool>,
+    /// The comparisons with thresholds whose jumps methods account for.
+    pub(crate) crossings: Crossings,
     pub(crate) mixing: Mixing,
     /// $l$ of each node; none for nodes without a cost downstream.
     pub(crate) gradient_functions: Vec<Option<Var<'t, F>>>,
@@ -38,7 +41,8 @@ impl<'a, 't, F: Real> Analysis<'a, 't, F> {
         state.check_factors()?;
         state.replaced_methods.check(state.nodes.iter().map(|node| &node.address))?;
         let recording = Recording::new(graph, state);
-        let mut paths = worst_paths(&recording);
+        let crossings = Crossings::new(&recording);
+        let mut paths = worst_paths(&recording, &crossings);
         let mixing = Mixing::new(&recording);
         find_degrees(&recording, &mixing, &mut paths);
         check_guarantees(&recording, &paths)?;
@@ -47,7 +51,7 @@ impl<'a, 't, F: Real> Analysis<'a, 't, F> {
         check_scheme_members(&recording, &mixing)?;
         let gradient_functions = gradient_functions(&recording, &paths, &has_costs)?;
         graph.tape().check()?;
-        Ok(Analysis { recording, paths, has_costs, mixing, gradient_functions })
+        Ok(Analysis { recording, paths, has_costs, crossings, mixing, gradient_functions })
     }
 
     /// The plates of a node along which a part of a cost depends on several members.

@@ -8,6 +8,7 @@
 //! then states this. What an objective states about the derivatives through some values holds for every parameter
 //! upstream of them.
 
+use crate::analysis::crossings::Crossings;
 use crate::analysis::recording::Recording;
 use crate::error::GraphResult;
 use crate::graph::node::StochasticNode;
@@ -41,7 +42,8 @@ impl Ledger {
         let ids = IdMap::identity();
         let mut guarantees = Vec::with_capacity(state.nodes.len());
         let mut reports = Vec::new();
-        let mut limited = false;
+        let crossings = Crossings::new(recording);
+        let mut limited = !crossings.is_empty();
         for (index, (node, path)) in state.nodes.iter().zip(paths).enumerate() {
             let bind = recording.bind(index, &ids);
             let guarantee = node.method.guarantee(bind, path)?.map_err(|problem| node.refused(problem))?;
@@ -58,7 +60,7 @@ impl Ledger {
                 let reach = reach(recording, chunk);
                 for (bit, parameter) in parameters.iter().enumerate() {
                     let reached = |index: usize| reach[index] >> bit & 1 == 1;
-                    let mut entry = limits(recording, &guarantees, &reached);
+                    let mut entry = limits(recording, &guarantees, &crossings, &reached);
                     entry.certify(state, &guarantees, paths, &reached);
                     if !entry.reasons.is_empty() {
                         ledger.entries.insert(parameter.name.clone(), entry);
@@ -67,6 +69,16 @@ impl Ledger {
             }
         }
         Ok(ledger)
+    }
+
+    /// The same guarantee for all parameters, with its reason.
+    pub(crate) fn same_for_all<'n>(
+        parameters: impl Iterator<Item = &'n String>,
+        guarantee: Guarantee,
+        reason: &str,
+    ) -> Self {
+        let entry = |name: &String| (name.clone(), Entry { guarantee, reasons: vec![reason.to_string()], limits: 1 });
+        Ledger { entries: parameters.map(entry).collect(), reports: Vec::new() }
     }
 
     pub(crate) fn guarantee(&self, parameter: &str) -> Guarantee {
@@ -88,6 +100,7 @@ impl Ledger {
 fn limits<F: Real>(
     recording: &Recording<'_, '_, F>,
     guarantees: &[Guarantee],
+    crossings: &Crossings,
     reached: &dyn Fn(usize) -> bool,
 ) -> Entry {
     let state = recording.state;
@@ -125,6 +138,9 @@ fn limits<F: Real>(
                 ),
             );
         }
+    }
+    for (node, _) in crossings.all().filter(|(_, threshold)| reached(threshold.index())) {
+        limit(Guarantee::unbiased(Order::Finite(1)), uses(&state.nodes[node]));
     }
     for qualification in &state.qualifications {
         if qualification.through.iter().any(|var| reached(var.id().index())) {

@@ -6,6 +6,7 @@
 
 pub(crate) mod boxes;
 pub(crate) mod credit;
+mod crossings;
 mod degrees;
 pub(crate) mod facts;
 pub(crate) mod finite;

@@ -1,5 +1,6 @@
 //! How costs and other nodes depend on the value of a node: the worst operation on any path from it.
 
+use crate::analysis::crossings::Crossings;
 use crate::analysis::recording::Recording;
 use crate::guarantee::Path;
 use crate::method::profile::Access;
@@ -13,7 +14,20 @@ use stochgrad_tensor::Real;
 ///
 /// Paths end at the costs, at the parameters of nodes whose values are not recorded functions of them, and at the
 /// weights of plates. If host code read a value, what was recorded afterwards may depend on it, which counts as a jump.
-pub(crate) fn worst_paths<F: Real>(recording: &Recording<'_, '_, F>) -> Vec<Path> {
+///
+/// A crossing counts as a kink for the nodes whose methods account for crossings, and as a jump for all others.
+pub(crate) fn worst_paths<F: Real>(recording: &Recording<'_, '_, F>, crossings: &Crossings) -> Vec<Path> {
+    let paths = paths_through(recording, &Crossings::default());
+    if crossings.is_empty() {
+        return paths;
+    }
+    let carried = paths_through(recording, crossings);
+    let each = recording.nodes.iter().zip(paths.into_iter().zip(carried));
+    each.map(|(node, (path, carried))| if node.method.carries_crossings() { carried } else { path }).collect()
+}
+
+/// The worst paths, if the given crossings are kinks.
+fn paths_through<F: Real>(recording: &Recording<'_, '_, F>, crossings: &Crossings) -> Vec<Path> {
     let Recording { tape, nodes, end, .. } = *recording;
     let differentiable =
         nodes.iter().any(|node| {
@@ -62,6 +76,8 @@ pub(crate) fn worst_paths<F: Real>(recording: &Recording<'_, '_, F>) -> Vec<Path
                         SamplePath::None => (Smoothness::Jump, below, order),
                     }
                 }
+                // Whatever is made of the two outcomes, the method evaluates the costs for both of them.
+                _ if crossings.contains(visit.id) => (Smoothness::Kinked, below.min(Smoothness::Kinked), Order::Any),
                 _ => (visit.smoothness(input), below, order),
             };
             if edge == Smoothness::Constant || below == Smoothness::Constant {

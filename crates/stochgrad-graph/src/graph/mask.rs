@@ -73,7 +73,7 @@ impl<'t, F: Real> Graph<'t, F> {
     }
 
     /// Reserves the address, with the next free number if it is taken.
-    pub(super) fn claim_next(&self, address: &Address, at: &'static Location<'static>) -> GraphResult<Address> {
+    pub(crate) fn claim_next(&self, address: &Address, at: &'static Location<'static>) -> GraphResult<Address> {
         let first = self.address_in_scan(address);
         let mut free = first.clone();
         let mut number = 1;

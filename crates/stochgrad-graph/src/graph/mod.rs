@@ -1,6 +1,7 @@
 //! The stochastic computation graph: the recording of a model.
 
 pub(crate) mod cost;
+pub(crate) mod critic_value;
 pub(crate) mod environment;
 mod environment_step;
 mod inputs;

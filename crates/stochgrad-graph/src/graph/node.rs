@@ -59,6 +59,7 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent>;
     fn is_rerecordable(&self) -> bool;
     fn relaxes_in_replays(&self) -> bool;
+    fn carries_crossings(&self) -> bool;
     fn slots(&self) -> MethodSlots;
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>>;
     fn passes_gradient(&self, path: &Path) -> bool;
@@ -113,7 +114,7 @@ impl<D, M> Erased<D, M> {
 }
 
 impl<F: Real, D: Family<F>, M: GradientMethod<F, D> + Clone + 'static> ErasedMethod<F> for Erased<D, M> {
-    forward_method! { self => self.method; name, profile, is_rerecordable, relaxes_in_replays, slots }
+    forward_method! { self => self.method; name, profile, is_rerecordable, relaxes_in_replays, carries_crossings, slots }
     forward_method! { <F, D> self => self.method; passes_gradient, group }
 
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent> {

@@ -3,6 +3,7 @@
 use crate::address::Address;
 use crate::evidence::Factor;
 use crate::graph::cost::Cost;
+use crate::graph::critic_value::CriticValues;
 use crate::graph::node::StochasticNode;
 use crate::graph::qualification::{OpenPath, Qualification};
 use crate::graph::redrawn::RedrawnNoise;
@@ -25,6 +26,8 @@ pub(crate) struct State<'t, F: Real> {
     pub(crate) outputs: Vec<(String, Var<'t, F>, &'static Location<'static>)>,
     /// The values that inputs get after the step.
     pub(crate) next_values: Vec<(String, Var<'t, F>)>,
+    /// The estimates of critics.
+    pub(crate) critic_values: CriticValues<'t, F>,
     /// The weights of the joint probability of the enumerated nodes.
     pub(crate) factors: Vec<Factor<'t, F>>,
     /// Where the evidence was first computed.
@@ -57,6 +60,7 @@ impl<F: Real> State<'_, F> {
             schedules: Vec::new(),
             outputs: Vec::new(),
             next_values: Vec::new(),
+            critic_values: CriticValues::new(),
             factors: Vec::new(),
             evidence: None,
             qualifications: Vec::new(),

@@ -79,6 +79,23 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.queries.data(name)
     }
 
+    /// The value that the model has [named](crate::Graph::set_critic_value) for this node: that of the name, with the
+    /// index of the node.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn critic_value(&self, name: &str) -> GraphResult<Var<'t, F>> {
+        self.queries.critic_value(self.node, name)
+    }
+
+    /// Whether a recorded value depends on the sample of the node, by operations, by other nodes or because host code
+    /// has read it.
+    pub fn descends(&self, value: Var<'t, F>) -> bool {
+        // Nodes and sites have the same numbers.
+        let words = self.tape().set_words(value.ancestors());
+        words.get(self.node / 64).is_some_and(|word| word >> (self.node % 64) & 1 == 1)
+    }
+
     /// The sampled value.
     pub fn value(&self) -> Var<'t, F> {
         self.facts().value
@@ -118,6 +135,12 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
     /// The request with which the value was drawn, on the plates of the value: it gives the noise of the sample.
     pub fn sample_draw(&self) -> Draw<'a, F> {
         Draw::new(self.tape(), self.queries.noise(), self.address().key(), self.value().plates())
+    }
+
+    /// The thresholds that the node's value is compared with, if the method
+    /// [accounts for crossings](crate::Method::carries_crossings). They have their derivatives.
+    pub fn thresholds(&self) -> Vec<Var<'t, F>> {
+        self.queries.thresholds(self.node)
     }
 
     /// Every cost downstream of the node.

@@ -33,9 +33,11 @@ pub(crate) trait CostQueries<'t, F: Real> {
     fn tape(&self) -> &'t Tape<F>;
     fn noise(&self) -> &dyn NoiseSource<F>;
     fn data(&self, name: &str) -> Option<Var<'t, F>>;
+    fn critic_value(&self, node: usize, name: &str) -> GraphResult<Var<'t, F>>;
     fn node(&self, node: usize) -> NodeFacts<'_, 't, F>;
     fn refused(&self, node: usize, problem: String) -> GraphError;
     fn check_hidden_outcomes(&self, node: usize) -> GraphResult<()>;
+    fn thresholds(&self, node: usize) -> Vec<Var<'t, F>>;
 
     // The costs as they were recorded.
     fn parts(&self, node: usize) -> Vec<PartNumber>;

@@ -34,7 +34,7 @@
 macro_rules! forward_method {
     ($this:ident => $to:expr; all) => {
         $crate::forward_method! {
-            $this => $to; name, profile, sample_plate, is_rerecordable, relaxes_in_replays, slots
+            $this => $to; name, profile, sample_plate, is_rerecordable, relaxes_in_replays, carries_crossings, slots
         }
     };
     (<$F:ident, $D:ident> $this:ident => $to:expr; all) => {
@@ -72,6 +72,11 @@ macro_rules! forward_method {
     (@relaxes_in_replays $this:ident, $to:expr) => {
         fn relaxes_in_replays(&$this) -> bool {
             $crate::Method::relaxes_in_replays(&$to)
+        }
+    };
+    (@carries_crossings $this:ident, $to:expr) => {
+        fn carries_crossings(&$this) -> bool {
+            $crate::Method::carries_crossings(&$to)
         }
     };
     (@slots $this:ident, $to:expr) => {

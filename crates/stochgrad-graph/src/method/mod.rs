@@ -65,6 +65,14 @@ pub trait Method: Send + Sync {
         false
     }
 
+    /// Whether the method accounts for the jumps of costs where the node's value crosses a threshold, in its gradient
+    /// terms. Such a crossing is a comparison (`gt`, `ge`, `lt`, `le`) of the value itself with a value that does not
+    /// depend on the node and lies on its plates; [`CostContext::thresholds`] lists the latter. It counts as a kink on the
+    /// paths that the method is shown, also where another node with such a method carries it.
+    fn carries_crossings(&self) -> bool {
+        false
+    }
+
     /// The slots in which the method keeps values between steps. It has none by default.
     fn slots(&self) -> MethodSlots {
         MethodSlots::default()

@@ -35,8 +35,9 @@ pub fn path_order(path: &Path, assume_continuous: bool) -> Result<Order, String>
     let through = path.through.as_ref().map_or("an operation".into(), |(what, at)| format!("{what} ({at})"));
     Err(format!(
         "the value reaches a cost or the distribution of another node through {through}, which jumps or stops the \
-         gradient: a sample-path derivative would miss it; use MeasureValued or ScoreFunction here, smooth the \
-         operation, or say assume_continuous() if the jumps cancel"
+         gradient: a sample-path derivative would miss it; use SmoothedPerturbation (if the value itself is compared \
+         with a threshold), MeasureValued or ScoreFunction here, smooth the operation, or say assume_continuous() if the \
+         jumps cancel"
     ))
 }
 

@@ -158,6 +158,10 @@ impl<'t, F: Real> CostQueries<'t, F> for SetPart<'_, 't, F> {
         self.outer().data(name)
     }
 
+    fn critic_value(&self, node: usize, name: &str) -> GraphResult<Var<'t, F>> {
+        self.outer().critic_value(node, name)
+    }
+
     fn node(&self, node: usize) -> NodeFacts<'_, 't, F> {
         NodeFacts {
             address: &self.address,
@@ -175,6 +179,11 @@ impl<'t, F: Real> CostQueries<'t, F> for SetPart<'_, 't, F> {
 
     fn check_hidden_outcomes(&self, node: usize) -> GraphResult<()> {
         self.outer().check_hidden_outcomes(node)
+    }
+
+    fn thresholds(&self, _node: usize) -> Vec<Var<'t, F>> {
+        // The node's own method does not account for crossings.
+        Vec::new()
     }
 
     fn parts(&self, node: usize) -> Vec<PartNumber> {

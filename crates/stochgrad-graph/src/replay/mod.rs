@@ -42,6 +42,23 @@ impl<'t, F: Real> CostQueries<'t, F> for Counterfactuals<'_, 't, F> {
         self.recording().state.data.iter().find(|(known, _)| known == name).map(|(_, data)| *data)
     }
 
+    fn critic_value(&self, node: usize, name: &str) -> GraphResult<Var<'t, F>> {
+        let address = self.stochastic_node(node).address.renamed(name);
+        let known = &self.recording().state.critic_values;
+        known.get(&address).map(|(value, _)| *value).ok_or_else(|| {
+            let mut names: Vec<String> = known.keys().take(8).map(|known| known.to_string()).collect();
+            if known.len() > names.len() {
+                names.push("…".into());
+            }
+            let names = if names.is_empty() { "none".into() } else { names.join(", ") };
+            let problem = format!(
+                "expected a critic value \"{address}\", which has the index of the node, got {names}; name it with \
+                 graph.set_critic_value(address, value)"
+            );
+            self.refused(node, problem)
+        })
+    }
+
     fn node(&self, node: usize) -> NodeFacts<'_, 't, F> {
         let (facts, found) = (self.analysis, self.stochastic_node(node));
         NodeFacts {
@@ -61,6 +78,10 @@ impl<'t, F: Real> CostQueries<'t, F> for Counterfactuals<'_, 't, F> {
 
     fn check_hidden_outcomes(&self, node: usize) -> GraphResult<()> {
         check_hidden_outcomes(self.stochastic_node(node))
+    }
+
+    fn thresholds(&self, node: usize) -> Vec<Var<'t, F>> {
+        self.analysis.crossings.thresholds(self.recording(), node)
     }
 
     fn parts(&self, node: usize) -> Vec<PartNumber> {

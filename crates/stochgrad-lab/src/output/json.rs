@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::comparison::{ArmReport, Comparison};
 use crate::interval::Interval;
+use crate::reservoir::Quantiles;
 use crate::statistics::{BiasEstimate, Statistics};
 
 impl Comparison {
@@ -32,6 +33,16 @@ pub(super) fn interval(interval: &Interval) -> Value {
     json!({ "estimate": interval.estimate, "low": interval.low, "high": interval.high })
 }
 
+fn quantiles(found: &Quantiles) -> Value {
+    json!({
+        "0.05": found.low,
+        "0.25": found.lower_quartile,
+        "0.5": found.median,
+        "0.75": found.upper_quartile,
+        "0.95": found.high,
+    })
+}
+
 fn statistics(found: &Statistics) -> Value {
     let means: Map<String, Value> = found.means.iter().map(|(name, mean)| (name.clone(), json!(mean))).collect();
     let variances: Map<String, Value> =
@@ -41,6 +52,7 @@ fn statistics(found: &Statistics) -> Value {
             "relative": bias.relative.as_ref().map(interval),
             "worst": interval(&bias.worst),
             "element": bias.element,
+            "squared": interval(&bias.squared),
             "significant": bias.is_significant(),
         })
     };
@@ -54,6 +66,7 @@ fn statistics(found: &Statistics) -> Value {
         "bias": found.bias.as_ref().map(bias),
         "cosine": found.cosine.as_ref().map(interval),
         "signal_to_noise": found.signal_to_noise,
+        "quantiles": found.quantiles.as_ref().map(quantiles),
         "kurtosis": found.kurtosis,
         "evaluations": found.evaluations,
         "backward_passes": found.backward_passes,

@@ -1,6 +1,7 @@
-//! Reports: a table, JSON and CSV.
+//! Reports: a table, JSON, CSV, pictures and pages.
 
 mod csv;
+mod html;
 mod json;
 mod number;
 mod selection;

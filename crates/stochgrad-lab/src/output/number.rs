@@ -44,6 +44,25 @@ pub(super) fn time(seconds: f64) -> String {
     }
 }
 
+/// A time on an axis.
+pub(super) fn short_time(seconds: f64) -> String {
+    match seconds {
+        _ if seconds < 1e-3 => format!("{} µs", plain(1e6 * seconds)),
+        _ if seconds < 1.0 => format!("{} ms", plain(1e3 * seconds)),
+        _ => format!("{} s", plain(seconds)),
+    }
+}
+
+/// A number on an axis, without digits that say nothing.
+pub(super) fn plain(value: f64) -> String {
+    let rounded = format!("{value:.3e}").parse().unwrap_or(value);
+    match f64::abs(rounded) {
+        0.0 => "0".into(),
+        0.001..100_000.0 => format!("{rounded}"),
+        _ => format!("{rounded:e}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +75,8 @@ mod tests {
         assert_eq!(with_error(&Interval::exact(2.0)), "2.00");
         assert_eq!(with_relative_error(&Interval::around(2.0, 0.25)), "2.00 ± 12.5 %");
         assert_eq!(with_relative_error(&Interval::exact(0.0)), "0");
+        assert_eq!([0.0, 0.30000000000000004, 2.5, 1e-7, 1e6].map(plain), ["0", "0.3", "2.5", "1e-7", "1e6"]);
+        assert_eq!([2e-6, 0.05, 3.0].map(short_time), ["2 µs", "50 ms", "3 s"]);
         assert_eq!([2e-6, 5e-3, 3.0, f64::NAN].map(time), ["2.00 µs", "5.00 ms", "3.00 s", "-"]);
     }
 }

@@ -125,6 +125,23 @@ impl<'t, F: Real> Var<'t, F> {
         self.along("cumsum", axis, &[], |axis| Op::CumulativeSum { axis, reverse: false })
     }
 
+    /// Sums from each position to the end of an event axis, where everything after a position is multiplied by its
+    /// factor: $y_i = x_i + a_i\, y_{i+1}$. With factors of γ, these are discounted returns. Values and factors
+    /// broadcast.
+    ///
+    /// ```
+    /// use stochgrad_tape::Tape;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let returns = tape.constant([1.0, 2.0, 4.0]).discounted_sum(0, tape.constant([0.5; 3]));
+    /// assert_eq!(returns.value()?.as_slice(), &[3.0, 4.0, 4.0]);
+    /// # Ok::<(), stochgrad_tape::TapeError>(())
+    /// ```
+    #[track_caller]
+    pub fn discounted_sum(self, axis: isize, factors: Self) -> Self {
+        factors.along("discounted_sum", axis, &[self], |axis| Op::LinearRecurrence { axis, reverse: true })
+    }
+
     /// Draws categories by inversion. The last event axis of this value holds the probabilities of the categories, or
     /// positive multiples of them. `uniforms` holds a uniform value for each draw, and has the shape of the result; a
     /// negative one is the distance to 1, as in folded noise.

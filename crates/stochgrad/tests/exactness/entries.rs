@@ -7,9 +7,10 @@ use stochgrad::distributions::{Id, Side};
 use stochgrad::estimators::Rodeo;
 use stochgrad::estimators::{
     Arm, BatchMean, BitFlip, Constant, DeltaMethod, DiscreteGo, EvolutionStrategy, FiniteDifference, FreshSample,
-    GappedStraightThrough, GaussianCopula, ImplicitPathwise, ImportanceSampling, LatinHypercube, LinearControlVariates,
-    LocalExpectation, MuProp, Ovis, Pairwise, ReplayBudget, Reservoir, SamplingScheme, SelfCritical, SimplexMap,
-    Smoothed, Spsa, StraightThrough, SumAndSampleAround, Ugc,
+    GappedStraightThrough, GaussianCopula, GeneralizedGumbelSoftmax, ImplicitPathwise, ImportanceSampling,
+    LatinHypercube, LinearControlVariates, LocalExpectation, MuProp, Ovis, Pairwise, ReplayBudget, Reservoir,
+    SamplingScheme, SelfCritical, Simple, SimplexMap, Smoothed, SmoothedPerturbation, Spsa, StraightThrough,
+    SumAndSampleAround, Ugc,
 };
 use stochgrad::graph::GradientMethod;
 use stochgrad::prelude::*;
@@ -104,6 +105,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         all(DoubleControlVariate::new(2), Outcomes(1)),
         all(score.samples(2).baseline(Ovis), Outcomes(2)),
         normals(Pathwise::new(), Outcomes(2)),
+        normals(SmoothedPerturbation::new(), Outcomes(2)),
         normals(ImplicitPathwise::new(), Outcomes(1)),
         normals(Pairwise::new(), Samples),
         discrete(Enumerate::new(), Outcomes(2)),
@@ -158,6 +160,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         states(Mve::new(), Outcomes(1)),
         counts(Fini::new(2), Outcomes(1)),
         counts(Fini::new(3), Outcomes(1)),
+        discrete(Simple::new(), Outcomes(1)),
         all(FiniteDifference::new(1e-3), Costs),
         all(Spsa::new(1e-3), Costs),
         all(EvolutionStrategy::new(0.1), Costs),
@@ -166,6 +169,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         states(GumbelSoftmax::new(1.0).straight_through(), Costs),
         states(GumbelSoftmax::new(1.0), Costs),
         states(GumbelSoftmax::new(0.5).backward_temperature(1.0), Costs),
+        counts(GeneralizedGumbelSoftmax::new(1.0, 2), Costs),
         states(GumbelSoftmax::new(1.0).simplex_map(SimplexMap::Entmax15), Costs),
     ]
 }

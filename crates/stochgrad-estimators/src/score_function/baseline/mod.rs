@@ -26,6 +26,7 @@ mod nvil;
 mod optimal;
 mod ovis;
 mod per_cost;
+mod recorded;
 mod self_critical;
 mod taylor;
 mod vimco;
@@ -47,6 +48,7 @@ pub use nvil::Nvil;
 pub use optimal::{OptimalBaseline, member_scores};
 pub use ovis::Ovis;
 pub use per_cost::PerCost;
+pub use recorded::RecordedBaseline;
 pub use self_critical::SelfCritical;
 pub use vimco::Vimco;
 

@@ -21,6 +21,8 @@ pub(crate) enum What<'t, F: Real> {
     Node(usize, Address),
     /// A cost of this name.
     Cost(String),
+    /// A critic value of this address, as the body gave it.
+    CriticValue(Address),
     /// The part of a sequence.
     Part(Var<'t, F>),
     /// The number of the step.

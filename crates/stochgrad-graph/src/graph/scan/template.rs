@@ -139,6 +139,10 @@ impl<'t, F: Real> Template<'t, F> {
                     let method = Rc::clone(&graph.state().nodes[*node].method);
                     method.sample_again(graph, Bind { tape, ids: &ids, address, at: event.at })?
                 }
+                What::CriticValue(address) => {
+                    graph.critic_value_at(address, tape.var(ids.get(event.value.id()))?, event.at)?;
+                    continue;
+                }
                 What::Cost(name) => {
                     tape.check()?;
                     graph.cost_at(name, tape.var(ids.get(event.value.id()))?, event.at)?;

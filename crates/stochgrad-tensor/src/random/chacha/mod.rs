@@ -4,11 +4,12 @@
 mod avx512;
 mod block;
 
-pub(crate) use block::BLOCK;
-pub(crate) use block::WIDE;
+pub(crate) use block::{BLOCK, WIDE};
 use block::{WIDE_WORDS, blocks};
 
-use crate::simd::{Level, dispatch, level};
+use crate::simd::dispatch;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Level, level};
 use crate::storage::buffer::Aligned;
 
 /// Writes blocks of the stream of a key, starting at the given one. The last block may be cut.
