@@ -120,6 +120,7 @@ fn compiled_rollouts_give_the_bits_of_recorded_ones() {
             let graph = Graph::new(&tape, Seed::new(2).step(step));
             controlled(&graph, restarts).unwrap();
             let recorded = graph.backward().unwrap();
+            compiled.set("slope", &Tensor::scalar(0.3)).unwrap();
             compiled.set("members", &first_states(restarts)).unwrap();
             let again = compiled.run(Seed::new(2).step(step)).unwrap();
             assert_eq!(again.get("slope").unwrap().to_vec(), recorded.get("slope").unwrap().to_vec());

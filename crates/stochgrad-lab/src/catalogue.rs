@@ -9,8 +9,9 @@ use stochgrad_estimators::{
     DoubleControlVariate, Enumerate, EvolutionStrategy, Fini, FiniteDifference, FreshSample, GappedStraightThrough,
     GeneralizedReparameterization, GumbelRao, GumbelSoftmax, ImplicitPathwise, ImportanceSampling, Lax, LeaveOneOut,
     LocalExpectation, MeasureValued, MovingAverage, MuProp, Mve, Nvil, OptimalBaseline, Ovis, Pairwise, Pathwise,
-    Rebar, ReinMax, Relax, ReplayBudget, Reservoir, Rodeo, SamplingScheme, ScoreFunction, SelfCritical, Smoothed, Spsa,
-    StochasticDerivatives, StraightThrough, SumAndSample, Ugc, UnorderedSet, Vimco, WithoutReplacement,
+    Rebar, ReinMax, Relax, ReplayBudget, Reservoir, Rodeo, SamplingScheme, ScoreFunction, SelfCritical, Simple,
+    Smoothed, SmoothedPerturbation, Spsa, StochasticDerivatives, StraightThrough, SumAndSample, Ugc, UnorderedSet,
+    Vimco, WithoutReplacement,
 };
 use stochgrad_tensor::Real;
 
@@ -111,6 +112,7 @@ macro_rules! one_hot {
             StraightThrough::new(1.0),
             ReinMax::new(1.0),
             Mve::new(),
+            Simple::new(),
             GumbelRao::new(0.5),
             GumbelSoftmax::new(0.5),
             GumbelSoftmax::new(0.5).straight_through(),
@@ -130,7 +132,7 @@ macro_rules! path {
 /// Methods for continuous distributions with a distribution function.
 macro_rules! implicit {
     () => {
-        candidates![ImplicitPathwise::new(), Pairwise::new()]
+        candidates![ImplicitPathwise::new(), Pairwise::new(), SmoothedPerturbation::new()]
     };
 }
 

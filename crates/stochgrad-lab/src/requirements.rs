@@ -23,10 +23,11 @@ const PATH: &str = "it needs samples that are differentiable in the parameters";
 const JUMPS: &str = "it needs the jump rates of a discrete sample";
 
 /// All methods and baselines with what they need.
-const REQUIREMENTS: [(&str, &str); 58] = [
+const REQUIREMENTS: [(&str, &str); 65] = [
     ("ScoreFunction", "it needs a support that does not depend on the parameters"),
     ("Enumerate", FINITE),
     ("Pathwise", PATH),
+    ("SmoothedPerturbation", "it needs samples that are differentiable in the parameters, and a distribution function"),
     ("ImplicitPathwise", "it needs a continuous distribution with a differentiable distribution function"),
     ("Pairwise", "it needs a continuous distribution with a distribution function"),
     ("GeneralizedReparameterization", "it needs gamma variates, or other noise with a log-density"),
@@ -35,11 +36,13 @@ const REQUIREMENTS: [(&str, &str); 58] = [
     ("UnorderedSet", FINITE),
     ("SumAndSample", FINITE),
     ("WithoutReplacement", FINITE),
+    ("SequenceSet", "it needs sequences that were drawn without replacement"),
     ("SumAndSampleAround", "it needs a method of your choice for the states that are not summed"),
     ("ImportanceSampling", "it needs a distribution to draw from: a tempered one, or one of yours"),
     ("Reservoir", "it needs the weak or stochastic derivatives of the method inside"),
     ("ReplayBudget", "it needs the weak or stochastic derivatives of the method inside"),
     ("LocalExpectation", FINITE),
+    ("GradientCritic", "it needs a critic that the model records"),
     ("DiscreteGo", "it needs integers with a known distribution function"),
     ("BitFlip", BITS),
     ("Ugc", BITS),
@@ -65,6 +68,9 @@ const REQUIREMENTS: [(&str, &str); 58] = [
     ("Fini", "it needs counts with a quadratic variance, such as a binomial distribution"),
     ("GumbelRao", RELAXED),
     ("GappedStraightThrough", "it needs one-hot vectors"),
+    ("Simple", "it needs a finite support and a known mean"),
+    ("ImplicitMle", "it needs a solver of yours"),
+    ("GeneralizedGumbelSoftmax", "it needs counts, and a last count of yours"),
     ("Auto", "it needs a finite support or differentiable samples, else it is the score function"),
     ("GumbelSoftmax", RELAXED),
     ("LeaveOneOut", "nothing"),
@@ -76,6 +82,7 @@ const REQUIREMENTS: [(&str, &str); 58] = [
     ("Nvil", "nothing"),
     ("SelfCritical", "it replays the cost at the mode of a discrete distribution"),
     ("FreshSample", "it replays the cost at another draw of a discrete distribution"),
+    ("RecordedBaseline", "it needs a value that the model records"),
     ("MuProp", "it replays the cost at the mean of a discrete distribution; for others, use a path derivative"),
     ("DeltaMethod", "it needs bits, or a continuous distribution with known moments"),
     ("ControlFunction", "it needs a function of yours with a known mean"),

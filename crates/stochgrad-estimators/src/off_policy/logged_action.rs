@@ -99,6 +99,8 @@ fn is_discrete(support: Support) -> bool {
             | Support::CountVectors(_)
             | Support::Integers
             | Support::Values
+            | Support::Rankings(..)
+            | Support::Subsets(..)
     )
 }
 
@@ -170,8 +172,8 @@ impl<'t, F: Real> LoggedAction<'t, F> {
     ///
     /// # Errors
     /// For propensities that are not in (0, 1] (or, as densities, not positive and finite) or that depend on a
-    /// parameter; for actions that are impossible under the target policy or have another shape; for values with event axes, and for values on
-    /// a plate that the actions lack.
+    /// parameter; for actions that are impossible under the target policy or have another shape; for values with event
+    /// axes, and for values on a plate that the actions lack.
     #[track_caller]
     pub fn ratio(&self, graph: &Graph<'t, F>) -> GraphResult<Var<'t, F>> {
         self.ratio_at(graph, Location::caller())

@@ -36,9 +36,10 @@ use stochgrad_tensor::Real;
 /// let graph = Graph::new(&tape, Seed::new(7));
 /// let samples = graph.plate("samples", 200)?;
 /// let x = graph.sample("x", &Normal::new(graph.constant(1.0), 2.0), &Pathwise::new().on_plate(samples))?;
-/// let score = SteinGradient::new().ridge(0.01).score(x, samples)?;
-/// let exact = (x - 1.0) * -0.25;
-/// assert!((score - exact).square().mean_over(samples).item()? < 0.02);
+/// let score = SteinGradient::new().ridge(1.0).score(x, samples)?;
+/// let exact = (x - 1.0) * -0.25; // its mean square is 0.25
+/// // The mean square of the error is 0.026 on average over such samples, and above 0.084 for one in a hundred.
+/// assert!((score - exact).square().mean_over(samples).item()? < 0.1);
 /// # Ok(())
 /// # }
 /// ```

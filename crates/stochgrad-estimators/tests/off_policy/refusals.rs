@@ -1,7 +1,7 @@
 //! What the estimators from logged data refuse.
 
 use crate::{PROPENSITIES, REWARDS, bandit};
-use stochgrad_distributions::{Categorical, Normal};
+use stochgrad_distributions::{Categorical, KSubset, Normal, PlackettLuce};
 use stochgrad_estimators::{ActionValueModel, LoggedAction, LoggedData, ScoreFunction};
 use stochgrad_graph::{Graph, GraphError, GraphResult, Reduction, Seed};
 use stochgrad_tape::{Tape, Var};
@@ -18,6 +18,17 @@ fn propensities_that_are_none_are_refused() {
     }
     let tape = Tape::<f64>::new();
     let graph = Graph::new(&tape, Seed::new(7));
+    // Rankings and subsets have probabilities, too.
+    let logits = graph.param("logits", [0.2, -0.1, 0.4]).unwrap();
+    let ranking = graph.constant(Tensor::from_fn([3, 3], |at| if at % 4 == 0 { 1.0 } else { 0.0 }));
+    let subset = graph.constant([1.0, 0.0, 1.0]);
+    for action in [
+        LoggedAction::new(&PlackettLuce::from_logits(logits), ranking, graph.constant(1.2)),
+        LoggedAction::new(&KSubset::from_logits(2, logits), subset, graph.constant(1.2)),
+    ] {
+        let message = action.ratio(&graph).unwrap_err().to_string();
+        assert!(message.contains("the propensity to be in (0, 1]"), "{message}");
+    }
     let policy = Normal::new(graph.param("location", 0.0).unwrap(), 1.0);
     let actions = graph.data("log", [0.3, 0.8]).unwrap();
     let ratio = |density: f64| LoggedAction::new(&policy, actions, graph.constant(density)).ratio(&graph);
