@@ -386,6 +386,20 @@ fn hard_attention() {
 }
 
 #[test]
+fn sequence_model() {
+    let summary = check("sequence_model", &["attention.png"]);
+    assert!((0.1..=1.0).contains(&result(&summary, "right")), "{summary:#}");
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_with("sequence_model", &["--compare", "--length", "4", "--without-places"], folder.path());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let results = &self::summary(folder.path())["results"];
+    for method in ["leave-one-out, reward of each token", "set without replacement, reward at the end"] {
+        assert!(printed.contains(method), "{printed} {}", String::from_utf8_lossy(&output.stderr));
+        assert!(results[format!("right, {method}")].as_f64().unwrap() > 0.1, "{results:#}");
+    }
+}
+
+#[test]
 fn tuning_monte_carlo() {
     let results = check_study("tuning_monte_carlo", "derivatives.svg");
     let mut compared = 0;
@@ -427,4 +441,30 @@ fn implicit_variational() {
     }
     let residual = |family: &str| results[family]["residual"].as_f64().unwrap();
     assert!(["Gaussian", "implicit, spectral"].iter().all(|family| residual(family).is_finite()), "{results:#}");
+}
+
+#[test]
+fn selection_in_training() {
+    let folder = tempfile::tempdir().unwrap();
+    // The models of digits take a minute in the profile of tests.
+    let models = ["random-walk", "logistic-regression"];
+    let output = run_with("selection_in_training", &["--model", models[0], "--model", models[1]], folder.path());
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("choices took") && printed.contains("with confidence"), "{printed}");
+    let summary = summary(folder.path());
+    for model in models {
+        let results = &summary["results"][model];
+        let runs = results["runs"].as_object().unwrap();
+        assert_eq!(runs.len(), 6, "{results:#}");
+        for (name, run) in runs {
+            assert!(run["steps"].as_u64().unwrap() > 0 && run["loss"].as_f64().unwrap().is_finite(), "{name}: {run:#}");
+        }
+        assert!(!runs["chosen again and again"]["choices"].as_array().unwrap().is_empty(), "{results:#}");
+        let confidence = results["selection"]["nodes"][0]["confidence"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&confidence), "{results:#}");
+        let curves = std::fs::read_to_string(folder.path().join(format!("{model}.csv"))).unwrap();
+        assert_eq!(curves.lines().count(), 1 + 5 * 61 + 76, "{model}");
+        assert!(folder.path().join(format!("{model}_selection.html")).exists(), "{model}");
+    }
+    assert!(std::fs::metadata(folder.path().join("curves.svg")).unwrap().len() > 0);
 }

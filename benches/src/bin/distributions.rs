@@ -38,18 +38,32 @@ fn distributions() -> Vec<(&'static str, Vec<f64>, Build)> {
     distributions! {
         "Bernoulli", [0.3] => |p| Bernoulli::from_logits(p[0]);
         "Binomial", [0.3] => |p| Binomial::from_logits(10.0, p[0]);
+        "BetaBinomial", [2.0, 3.0] => |p| BetaBinomial::new(10.0, p[0], p[1]);
         "Geometric", [0.3] => |p| Geometric::from_probabilities(p[0]);
         "NegativeBinomial", [0.3] => |p| NegativeBinomial::from_logits(3.0, p[0]);
+        "Hypergeometric", [52.0] => |p| Hypergeometric::new(p[0], 12.0, 9.0);
+        "Zipf", [1.3] => |p| Zipf::new(1000, p[0]);
         "Poisson", [4.0] => |p| Poisson::from_rate(p[0]);
+        "ZeroInflated", [0.3, 4.0] => |p| ZeroInflated::from_probability(p[0], Poisson::from_rate(p[1])).expect("numbers");
+        "Hurdle", [0.3, 4.0] => |p| Hurdle::from_probability(p[0], Poisson::from_rate(p[1])).expect("numbers");
         "Normal", [0.3, 1.7] => |p| Normal::new(p[0], p[1]);
         "Laplace", [0.3, 1.7] => |p| Laplace::new(p[0], p[1]);
+        "AsymmetricLaplace", [0.3, 0.8, 1.4] => |p| AsymmetricLaplace::new(p[0], p[1], p[2]);
         "Logistic", [0.3, 1.7] => |p| Logistic::new(p[0], p[1]);
         "Gumbel", [0.3, 1.7] => |p| Gumbel::new(p[0], p[1]);
+        "Moyal", [0.3, 0.7] => |p| Moyal::new(p[0], p[1]);
+        "GeneralizedExtremeValue", [-0.7, 1.3, 0.2] => |p| GeneralizedExtremeValue::new(p[0], p[1], p[2]);
         "Cauchy", [0.3, 1.7] => |p| Cauchy::new(p[0], p[1]);
         "StudentT", [7.0, 0.3, 1.7] => |p| StudentT::new(p[0], p[1], p[2]);
+        "JohnsonSu", [-0.6, 1.8, 0.3, 0.9] => |p| JohnsonSu::new(p[0], p[1], p[2], p[3]);
+        "SinhArcsinh", [0.4, 0.7, 0.3, 0.9] => |p| SinhArcsinh::new(p[0], p[1], p[2], p[3]);
+        "GeneralizedNormal", [0.3, 1.2, 1.3] => |p| GeneralizedNormal::new(p[0], p[1], p[2]);
+        "SkewNormal", [0.3, 1.2, 2.5] => |p| SkewNormal::new(p[0], p[1], p[2]);
+        "ExponentiallyModifiedGaussian", [0.3, 1.2, 0.6] => |p| ExponentiallyModifiedGaussian::new(p[0], p[1], p[2]);
         "TruncatedNormal", [0.3, 1.4, -1.0, 2.5] => |p| TruncatedNormal::new(p[0], p[1], p[2], p[3]);
         "VonMises", [0.3, 1.3] => |p| VonMises::new(p[0], p[1]);
         "Uniform", [-0.7, 2.1] => |p| Uniform::new(p[0], p[1]);
+        "Triangular", [-0.7, 0.4, 2.1] => |p| Triangular::new(p[0], p[1], p[2]);
         "Exponential", [0.8] => |p| Exponential::new(p[0]);
         "Gamma(0.5)", [0.5, 1.0] => |p| Gamma::new(p[0], p[1]);
         "Gamma(2)", [2.0, 1.0] => |p| Gamma::new(p[0], p[1]);
@@ -59,11 +73,17 @@ fn distributions() -> Vec<(&'static str, Vec<f64>, Build)> {
         "Beta(2)", [2.0, 3.0] => |p| Beta::new(p[0], p[1]);
         "Beta(50)", [50.0, 30.0] => |p| Beta::new(p[0], p[1]);
         "Kumaraswamy", [2.3, 1.4] => |p| Kumaraswamy::new(p[0], p[1]);
+        "Chi", [3.4] => |p| Chi::new(p[0]);
         "LogNormal", [0.2, 0.4] => |p| LogNormal::new(p[0], p[1]);
         "HalfNormal", [1.3] => |p| HalfNormal::new(p[0]);
+        "HalfStudentT", [7.0, 1.7] => |p| HalfStudentT::new(p[0], p[1]);
+        "FisherF", [5.0, 9.0] => |p| FisherF::new(p[0], p[1]);
+        "LogLogistic", [0.8, 2.6] => |p| LogLogistic::new(p[0], p[1]);
         "Weibull", [1.6, 0.8] => |p| Weibull::new(p[0], p[1]);
         "Rayleigh", [1.3] => |p| Rayleigh::new(p[0]);
         "Pareto", [0.8, 2.6] => |p| Pareto::new(p[0], p[1]);
+        "GeneralizedPareto", [-0.7, 1.3, 0.2] => |p| GeneralizedPareto::new(p[0], p[1], p[2]);
+        "Levy", [-0.7, 1.3] => |p| Levy::new(p[0], p[1]);
         "InverseGaussian", [1.3, 2.4] => |p| InverseGaussian::new(p[0], p[1]);
     }
 }

@@ -10,7 +10,8 @@
 //! | On which models should I test my method? | [`models`]: small graphs, most of them with a known exact answer; [`RandomModel`] |
 //!
 //! All computations are in `f64`. The crate depends on no particular gradient method and on no test framework: a check
-//! returns a report, or an error that says what was expected and what was found.
+//! returns a report, or an error that says what was expected and what was found. With the feature `proptest`, there are
+//! strategies of this crate for models (`random_models`) and for parameters of distributions (`strategies`).
 
 mod error;
 mod gradient_check;
@@ -19,9 +20,13 @@ mod moments;
 mod oracle;
 mod random_model;
 mod statistical;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 
 pub use error::{CheckError, CheckResult};
 pub use gradient_check::{GradientCheck, GradientReport, gradient_check};
 pub use oracle::{GradientMoments, Moments, Oracle, OracleReport};
 pub use random_model::RandomModel;
+#[cfg(feature = "proptest")]
+pub use random_model::random_models;
 pub use statistical::{SampleMoments, StatisticalReport, StatisticalTest};

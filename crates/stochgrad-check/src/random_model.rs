@@ -1,5 +1,11 @@
 //! Random example graphs for tests of gradient methods.
 
+#[cfg(feature = "proptest")]
+mod strategy;
+
+#[cfg(feature = "proptest")]
+pub use strategy::random_models;
+
 use std::fmt;
 
 use stochgrad_graph::{Graph, GraphResult};

@@ -43,21 +43,24 @@ mod multivariate;
 mod noise;
 mod parameter;
 mod prelude;
+mod series;
 pub mod testing;
 
 pub use compound::{
-    Bijector, Composition, Independent, InvertibleMap, LiveMap, Mixture, MixtureSameFamily, OwnSample, Preimage,
-    StoredMap, TensorMap, TransformedDistribution,
+    Bijector, Composition, Hurdle, Independent, InvertibleMap, LiveMap, Mixture, MixtureSameFamily, OwnSample,
+    Preimage, StoredMap, TensorMap, TransformedDistribution, ZeroInflated,
 };
 pub use continuous::{
-    Beta, Cauchy, Chi2, ContinuousBernoulli, Exponential, Gamma, Gumbel, HalfCauchy, HalfNormal, InverseGamma,
-    InverseGaussian, Kumaraswamy, Laplace, LogNormal, Logistic, Maxwell, Normal, Pareto, Rayleigh, RelaxedBernoulli,
-    StudentT, TruncatedNormal, Uniform, VonMises, Weibull,
+    AsymmetricLaplace, Beta, Cauchy, Chi, Chi2, ContinuousBernoulli, Exponential, ExponentiallyModifiedGaussian,
+    FisherF, Gamma, GeneralizedExtremeValue, GeneralizedNormal, GeneralizedPareto, Gumbel, HalfCauchy, HalfNormal,
+    HalfStudentT, InverseGamma, InverseGaussian, JohnsonSu, Kumaraswamy, Laplace, Levy, LogLogistic, LogNormal,
+    Logistic, Maxwell, Moyal, Normal, Pareto, Rayleigh, RelaxedBernoulli, SinhArcsinh, SkewNormal, StudentT,
+    Triangular, TruncatedNormal, Uniform, VonMises, Weibull,
 };
 pub use derivative::{implicit_path, weak};
 pub use discrete::{
-    Bernoulli, Binomial, Categorical, Delta, DiscreteUniform, Empirical, Geometric, NegativeBinomial,
-    OneHotCategorical, Poisson, Skellam,
+    Bernoulli, BetaBinomial, Binomial, Categorical, Delta, DiscreteUniform, Empirical, Geometric, Hypergeometric,
+    NegativeBinomial, OneHotCategorical, OrderedLogistic, Poisson, Skellam, Zipf,
 };
 pub use distribution::{
     Alternatives, Boundary, Capabilities, ClosedFormEntropy, CumulativeDistribution, CustomSupport, Distribution,
@@ -70,10 +73,14 @@ pub use divergence::{MonteCarloKl, monte_carlo_kl};
 pub use error::{DistributionError, DistributionResult};
 pub use multivariate::ranking_relaxation::RankingRelaxation;
 pub use multivariate::{
-    Dirichlet, KSubset, Lkj, LowRankMultivariateNormal, Multinomial, MultivariateNormal, PlackettLuce,
-    RelaxedOneHotCategorical, Wishart,
+    Dirichlet, DirichletMultinomial, InverseWishart, KSubset, Lkj, LowRankMultivariateNormal, MatrixNormal,
+    Multinomial, MultivariateNormal, MultivariateStudentT, PlackettLuce, PowerSpherical, RelaxedOneHotCategorical,
+    VonMisesFisher, Wishart,
 };
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, SchemeUniform, quantile};
+pub use series::{
+    AutoRegressive, GaussianRandomWalk, HiddenMarkovModel, LinearGaussianStateSpace, MarkovChain, StateSpace,
+};
 pub use stochgrad_tape::{Condition, NoiseLayout, NoiseSeed};
 
 // For the macros, which write code in other crates.

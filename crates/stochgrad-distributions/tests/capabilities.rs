@@ -115,33 +115,50 @@ implemented. The notes below the table give the reasons.
 const NOTES: &str = "
 ## Why a cell is empty
 
-- **Score.** The support of `Uniform`, `TruncatedNormal` and `DiscreteUniform` depends on their bounds, that of `Pareto`
-  on the scale, that of `Delta` on its value, and that of `Empirical` on its values. The mean of the derivative of the
-  log-probability is then not zero, and the score function would be biased.
+- **Score.** The support of `Uniform`, `Triangular`, `TruncatedNormal` and `DiscreteUniform` depends on their bounds, that
+  of `Hypergeometric` on its three integers, that of `Pareto` on the scale, that of `Levy` on the location, those of
+  `GeneralizedPareto` and `GeneralizedExtremeValue` on all parameters, that of `Delta` on its value, and that of
+  `Empirical` on its values. The mean of the derivative of the log-probability is then not zero in general, and the score
+  function would be biased.
 - **Path.** Counts and categories have no sample path. That of `Empirical` is the chosen value as a function of the
   values.
 - **Weak derivatives.** No cheap sampler is known for the parts of the derivative with respect to the shapes of
-  `Weibull`, `Kumaraswamy`, `InverseGaussian`, `Dirichlet`, `Wishart` and `Lkj`, the degrees of freedom of `StudentT`,
-  the scale of `Gumbel` and the concentration of `VonMises`. Use the path. For the shapes of `Gamma`, `InverseGamma`,
-  `Chi2` and `Beta`, the parts are roots of the derivative of the distribution function. A root takes a few
-  microseconds, and more for `Beta`, so that the path is cheaper for costs that have one. `TruncatedNormal` and the
-  relaxed distributions have paths of any order. The bounds of `DiscreteUniform` are integers and have no derivative.
-  Numbers of trials and of successes are not differentiated. `Independent` joins elements, but alternatives replace
-  single elements: use the distribution inside it.
+  `Weibull`, `Kumaraswamy`, `GeneralizedPareto`, `GeneralizedExtremeValue`, `InverseGaussian`, `Dirichlet`, `Wishart`
+  and `Lkj`, the degrees of freedom of `StudentT`, `HalfStudentT` and `FisherF`, the scales of `Gumbel` and
+  `GeneralizedExtremeValue`, the location of `Levy`, the concentration of `VonMises` and the power of
+  `GeneralizedNormal`, nor for those of `JohnsonSu` and `SinhArcsinh`. Use the path. None is known either for the
+  concentrations of `BetaBinomial` and `DirichletMultinomial`, and that of `Zipf` has a part for each rank: use the
+  score. For the shapes of `Gamma`, `InverseGamma`, `Chi`, `Chi2` and `Beta`, the parts are roots of the derivative of
+  the distribution function. A root takes a few microseconds, and more for `Beta`, so that the path is cheaper for costs
+  that have one. `TruncatedNormal` and the relaxed distributions have paths of any order. The bounds of `DiscreteUniform`
+  and the parameters of `Hypergeometric` are integers and have no derivative. Numbers of trials and of successes are not
+  differentiated. `Independent` joins elements, but alternatives replace single elements: use the distribution inside
+  it.
+- **Weak derivatives of vectors, matrices and sequences.** None is known for the degrees of freedom of
+  `MultivariateStudentT` and of `InverseWishart`, nor for `PowerSpherical` and `VonMisesFisher`: use the path. For normal
+  matrices and sequences (`MatrixNormal`, `GaussianRandomWalk`, `AutoRegressive`, `LinearGaussianStateSpace`) use
+  `MultivariateNormal` or the increments as nodes, and for `MarkovChain` and `HiddenMarkovModel` the states as nodes,
+  since an alternative would replace all later steps. The last two have no path.
 - **Stochastic derivatives** exist for jumps between neighbouring counts or categories. `Skellam` and `Multinomial` have
-  weak derivatives with one replay instead.
+  weak derivatives with one replay instead. Those of `ZeroInflated` are those of the counts behind the gate, and jumps
+  to and from 0; positive counts of a `Hurdle` have none, since the distribution without zeros is not that of the jumps.
 - **Relaxations** exist for bits, categories and rankings.
 - **Quadratic variances** make gradients of polynomials exact. `Bernoulli`, `Binomial`, `Poisson`, `Geometric` and
   `NegativeBinomial` have them.
-- **Entropies.** Those of `Poisson`, `NegativeBinomial`, `Skellam` and `Multinomial` are sums without a closed form, and
-  that of `PlackettLuce` is a sum over rankings, as are its mean and variance. That of `Binomial` is summed and has one
-  derivative. Those of `InverseGaussian` and `Lkj` need functions that are not elementary. Mixtures, relaxed
-  distributions and transformed distributions have none in general.
-- **Distribution functions** are not defined for vectors and matrices. `Empirical` has no quantiles, which would need a
-  sort. Quantiles of counts are found by a search, and those of `VonMises`, `InverseGaussian` and mixtures of continuous
-  distributions by Newton's method in a bracket.
+- **Entropies.** Those of `NegativeBinomial`, `Skellam` and `DirichletMultinomial` are sums without a closed form or a
+  fixed number of terms, and that of `PlackettLuce` is a sum over rankings, as are its mean and variance. Those of
+  `Binomial`, with one derivative, `BetaBinomial`, `Hypergeometric`, `Multinomial` and `Poisson` are sums with a stated
+  error. Those of `InverseGaussian`, `JohnsonSu`, `SinhArcsinh`, `SkewNormal` and `ExponentiallyModifiedGaussian` need
+  functions that are not elementary. Mixtures, zero-inflated and hurdle distributions, relaxed distributions and
+  transformed distributions have none in general. That of `HiddenMarkovModel` is one of a mixture.
+- **Distribution functions** are not defined for vectors and matrices. Those of `BetaBinomial` and `Hypergeometric` are
+  sums over the counts, of which there are at most 2²⁰. That of `SkewNormal` needs Owen's T function, and would lose its
+  digits in the shorter tail. Quantiles of `ExponentiallyModifiedGaussian` have no closed form. `Empirical` has no
+  quantiles, which would need a sort. Quantiles of counts are found by a search, and those of `VonMises`,
+  `InverseGaussian` and mixtures of continuous distributions by Newton's method in a bracket.
 - **Moments** that are missing do not exist (`Cauchy`, `HalfCauchy`) or have no closed form (relaxed and transformed
-  distributions, `Lkj`). Those of `VonMises` are the circular moments.
+  distributions, `Lkj`; the moments of `SinhArcsinh`, and the modes of it, `JohnsonSu`, `SkewNormal` and
+  `ExponentiallyModifiedGaussian`). Those of `VonMises` are the circular moments.
 ";
 
 #[test]

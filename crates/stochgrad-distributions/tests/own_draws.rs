@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 use stochgrad_distributions::{
     Beta, Cauchy, Chi2, Distribution, Draw, Gamma, HalfCauchy, InverseGamma, InverseGaussian, KeyedNoise, LogNormal,
-    Multinomial, NegativeBinomial, NoiseKey, Pareto, Skellam, StudentT, TruncatedNormal, VonMises, Weibull, Wishart,
+    Multinomial, MultivariateStudentT, NegativeBinomial, NoiseKey, Pareto, PowerSpherical, Skellam, StudentT,
+    TruncatedNormal, VonMises, VonMisesFisher, Weibull, Wishart,
 };
 use stochgrad_tape::{Plate, PlateKind, Plates, Tape, Var};
 use stochgrad_tensor::{Real, Tensor};
@@ -190,6 +191,28 @@ macro_rules! cases {
                 |p| Box::new(Multinomial::from_logits(p[0], Var::stack(&[p[1], -p[1], p[1] * 0.5]).expect("a stack"))),
                 Kind::Drawn,
                 grid(&[1.0, 1e6, 1e15, 1e30, 1e300], &[0.0, 5.0, 50.0]),
+            ),
+            (
+                "MultivariateStudentT",
+                |p| {
+                    let tape = p[0].tape();
+                    let tril = p[1].reshape([1, 1]) * tape.constant(Tensor::eye(2));
+                    Box::new(MultivariateStudentT::new(p[0], tape.constant(Tensor::full([2], <$real>::ZERO)), tril))
+                },
+                Kind::Scored,
+                grid(&[0.01, 0.1, 1.0, 1e4], &[1e-8, 1.0, 1e8]),
+            ),
+            (
+                "PowerSpherical",
+                |p| Box::new(PowerSpherical::new(Var::stack(&[p[1], p[1], p[1]]).expect("a stack"), p[0])),
+                Kind::Scored,
+                grid(&[1e-30, 1e-3, 1.0, 1e4, 1e15], &[1e-10, -1.0, 1e10]),
+            ),
+            (
+                "VonMisesFisher",
+                |p| Box::new(VonMisesFisher::new(Var::stack(&[p[1], p[1], p[1]]).expect("a stack"), p[0])),
+                Kind::Scored,
+                grid(&[1e-30, 1e-3, 1.0, 1e4, 1e15, 1e30], &[1e-10, -1.0, 1e10]),
             ),
             (
                 "Wishart",

@@ -7,18 +7,28 @@ use stochgrad_tensor::{Shape, Tensor};
 
 type Make = for<'t> fn(Var<'t, f64>) -> Box<dyn Distribution<'t, f64> + 't>;
 
-const VECTORS: [(&str, Make); 12] = [
+const VECTORS: [(&str, Make); 22] = [
     ("Categorical", |x| Box::new(Categorical::from_logits(x))),
     ("Categorical by probabilities", |x| Box::new(Categorical::from_probabilities(x))),
     ("OneHotCategorical", |x| Box::new(OneHotCategorical::from_logits(x))),
     ("OneHotCategorical by probabilities", |x| Box::new(OneHotCategorical::from_probabilities(x))),
     ("Multinomial", |x| Box::new(Multinomial::from_logits(x.tape().constant(3.0), x))),
+    ("DirichletMultinomial", |x| Box::new(DirichletMultinomial::new(x.tape().constant(3.0), x))),
+    ("OrderedLogistic", |x| Box::new(OrderedLogistic::new(x.tape().constant(0.3), x))),
     ("Dirichlet", |x| Box::new(Dirichlet::new(x))),
     ("MultivariateNormal", |x| Box::new(MultivariateNormal::new(x, x))),
     ("LowRankMultivariateNormal", |x| Box::new(LowRankMultivariateNormal::new(x, x, x))),
+    ("MultivariateStudentT", |x| Box::new(MultivariateStudentT::new(x.sum() + 5.0, x, x))),
+    ("PowerSpherical", |x| Box::new(PowerSpherical::new(x, 1.5))),
+    ("VonMisesFisher", |x| Box::new(VonMisesFisher::new(x, 1.5))),
     ("Wishart", |x| Box::new(Wishart::new(x.sum() + 5.0, x))),
+    ("MatrixNormal", |x| Box::new(MatrixNormal::new(x, x, x))),
+    ("InverseWishart", |x| Box::new(InverseWishart::new(x.sum() + 5.0, x))),
     ("PlackettLuce", |x| Box::new(PlackettLuce::from_logits(x))),
     ("KSubset", |x| Box::new(KSubset::from_logits(2, x))),
+    ("GaussianRandomWalk", |x| Box::new(GaussianRandomWalk::new(2, x, 1.0))),
+    ("AutoRegressive", |x| Box::new(AutoRegressive::new(2, x, x, 1.0))),
+    ("MarkovChain", |x| Box::new(MarkovChain::from_logits(2, x, x))),
     ("Empirical", |x| Box::new(Empirical::new(x))),
 ];
 

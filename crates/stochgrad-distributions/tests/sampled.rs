@@ -16,6 +16,9 @@ fn distributions<F: Real>() -> Vec<(&'static str, Vec<f64>, Build<F>)> {
         ("Beta", vec![0.6, 2.3], |p| Box::new(Beta::new(p[0], p[1]))),
         ("StudentT", vec![4.0, 0.3, 1.7], |p| Box::new(StudentT::new(p[0], p[1], p[2]))),
         ("VonMises", vec![0.3, 1.7], |p| Box::new(VonMises::new(p[0], p[1]))),
+        ("VonMisesFisher", vec![0.3, -1.0, 0.4, 1.7], |p| {
+            Box::new(VonMisesFisher::new(Var::stack(&p[..3]).unwrap(), p[3]))
+        }),
         ("Dirichlet", vec![0.3, 1.2, 4.0], |p| Box::new(Dirichlet::new(Var::stack(p).unwrap()))),
     ]
 }

@@ -101,6 +101,8 @@ mod pathwise;
 mod relaxation;
 mod score_function;
 mod scores;
+#[cfg(feature = "serde")]
+mod settings;
 #[cfg(test)]
 mod testing;
 
@@ -187,4 +189,6 @@ pub use scores::kernel_width::KernelWidth;
 pub use scores::score_matching::{denoising_score_matching, score_matching, score_of, sliced_score_matching};
 pub use scores::spectral_stein::SpectralStein;
 pub use scores::stein_gradient::SteinGradient;
+#[cfg(feature = "serde")]
+pub use settings::{BaselineSettings, ConfiguredFamily, MethodSettings};
 pub use stochgrad_tensor::sampling_scheme::SamplingScheme;

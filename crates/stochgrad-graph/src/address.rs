@@ -78,11 +78,16 @@ impl From<(&str, usize)> for Address {
 }
 
 /// The seed of a run and the number of its step. Together with the addresses of the nodes, they determine all noise.
+///
+/// With the feature `serde`, a seed is a table of `seed` and `step`, which is 0 if it is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Seed {
     /// The seed.
     pub seed: u64,
     /// The step.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub step: u64,
 }
 
@@ -132,5 +137,21 @@ impl Seed {
     /// The same seed at another step.
     pub fn step(self, step: usize) -> Self {
         Seed { step: step as u64, ..self }
+    }
+}
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_come_back() {
+        let seed = Seed::new(7).step(3);
+        let text = serde_json::to_string(&seed).unwrap();
+        assert_eq!(text, r#"{"seed":7,"step":3}"#);
+        assert_eq!(serde_json::from_str::<Seed>(&text).unwrap(), seed);
+        assert_eq!(serde_json::from_str::<Seed>(r#"{"seed": 7}"#).unwrap(), Seed::new(7));
+        let message = serde_json::from_str::<Seed>(r#"{"sed": 7}"#).unwrap_err().to_string();
+        assert!(message.contains("unknown field `sed`, expected `seed` or `step`"), "{message}");
     }
 }

@@ -75,6 +75,8 @@ impl<F: Real> Graph<'_, F> {
     }
 
     fn compile_body(&self) -> GraphResult<CompiledGraph<F>> {
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("compile", nodes = self.state().nodes.len()).entered();
         let mark = self.tape().len();
         let result = self.compiled();
         self.tape().truncate(mark);
@@ -204,6 +206,8 @@ impl<F: Real> CompiledGraph<F> {
     /// domain, or if a gradient or the estimate of a cost is NaN or infinite, with the operation that first produced it.
     #[track_caller]
     pub fn run(&mut self, seed: Seed) -> GraphResult<&mut Gradients<F>> {
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("run", step = seed.step).entered();
         self.inputs.set_schedules(&mut self.program, seed.step)?;
         instantiated!(F: fn(&mut CompiledGraph<F>) = CompiledGraph::return_buffers)(self);
         let run = self.program.run(NoiseSeed { seed: seed.seed, step: seed.step });
@@ -251,6 +255,8 @@ impl<F: Real> CompiledGraph<F> {
     /// [`Shards::run`](stochgrad_tape::Shards::run).
     #[track_caller]
     pub fn run_shards(graphs: &mut [&mut Self], shards: &mut Shards<F>, seed: Seed) -> GraphResult<()> {
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("run", step = seed.step, shards = graphs.len()).entered();
         for graph in graphs.iter_mut() {
             graph.inputs.set_schedules(&mut graph.program, seed.step)?;
             instantiated!(F: fn(&mut CompiledGraph<F>) = CompiledGraph::return_buffers)(graph);

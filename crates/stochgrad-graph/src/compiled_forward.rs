@@ -49,6 +49,8 @@ impl<F: Real> Graph<'_, F> {
     /// For earlier errors on the tape, and if the values depend on what host code computed from inputs or noise.
     pub fn compile_forward(&self, values: &[Var<'_, F>]) -> GraphResult<CompiledForward<F>> {
         let state = self.state();
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("compile", nodes = state.nodes.len()).entered();
         let (inputs, leaves) = ProgramInputs::new(&state)?;
         let program = self.tape().compile(&leaves, values).map_err(|error| state.unrepeatable(error))?;
         Ok(CompiledForward { program, inputs, validation: Validation::new(&state.nodes) })
@@ -77,6 +79,8 @@ impl<F: Real> CompiledForward<F> {
     /// its domain.
     #[track_caller]
     pub fn run(&mut self, seed: Seed) -> GraphResult<()> {
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("run", step = seed.step).entered();
         self.inputs.set_schedules(&mut self.program, seed.step)?;
         let result = self.program.run(NoiseSeed { seed: seed.seed, step: seed.step });
         result.map_err(|error| GraphError::Step { step: seed.step, source: Box::new(self.validation.error(error)) })
@@ -91,6 +95,8 @@ impl<F: Real> CompiledForward<F> {
     /// [`Shards::run`](stochgrad_tape::Shards::run).
     #[track_caller]
     pub fn run_shards(graphs: &mut [&mut Self], shards: &mut Shards<F>, seed: Seed) -> GraphResult<()> {
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("run", step = seed.step, shards = graphs.len()).entered();
         for graph in graphs.iter_mut() {
             graph.inputs.set_schedules(&mut graph.program, seed.step)?;
         }

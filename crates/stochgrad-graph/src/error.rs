@@ -78,6 +78,12 @@ pub enum GraphError {
         /// Where it was recorded.
         at: &'static Location<'static>,
     },
+    /// A comparison of a parameter with noise, of whose jump the derivative would be missing.
+    #[error("{problem}")]
+    LostJump {
+        /// The operation, where it was recorded, what is wrong, and what to try.
+        problem: String,
+    },
     /// A model of sequences that cannot be recorded.
     #[error("sequences \"{name}\": {problem} ({at})")]
     Sequence {

@@ -355,6 +355,8 @@ impl<'t, F: Real> Graph<'t, F> {
     }
 
     fn backward_body(&self) -> GraphResult<Gradients<F>> {
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("backward").entered();
         let tape = self.tape();
         let mark = tape.len();
         let result = self.differentiate();

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use stochgrad_graph::{Gradients, GraphResult, Guarantee, MethodReplacements};
 use stochgrad_nn::Step;
+use stochgrad_tape::{Op, ValueOrigin};
 use stochgrad_tensor::Real;
 
 use crate::lab::Lab;
@@ -19,10 +20,18 @@ const TIMED: usize = 1024;
 
 /// A combination of methods that runs, with everything that was measured so far.
 pub(crate) struct Arm<'m, F: Real> {
-    step: Step<'m, F>,
-    pub(crate) cost: Cost,
+    ready: Ready<'m, F>,
     pub(crate) measured: Measured,
     values: Vec<f64>,
+}
+
+/// A combination of methods that has been recorded and compiled.
+pub(crate) struct Ready<'m, F: Real> {
+    step: Step<'m, F>,
+    cost: Cost,
+    places: Places,
+    /// Whether the gradient depends on noise, once this was asked.
+    is_random: Option<bool>,
 }
 
 /// What is known about a combination of methods without running it.
@@ -101,26 +110,48 @@ impl<'m, F: Real> Arm<'m, F> {
     /// # Errors
     /// The error with which the graph refuses a method, and those of the model.
     pub(crate) fn new(lab: &Lab<'m, F>, replacements: MethodReplacements<F>) -> GraphResult<(Self, Places)> {
-        let mut step = lab.step(replacements);
-        let seed = lab.repetition("first", 0);
-        let report = step.inspect(lab.parameters, lab.inputs, seed, |graph| graph.report())??;
-        let sum = |count: &dyn Fn(&stochgrad_graph::NodeReport) -> Option<usize>| {
-            report.nodes.iter().try_fold(0_usize, |sum, node| sum.checked_add(count(node)?))
-        };
-        let cost = Cost {
-            evaluations: sum(&|node| node.profile.evaluations.at(&node.extent)),
-            backward_passes: sum(&|node| node.profile.backward_passes.at(&node.extent)),
-            guarantee: report.parameters.iter().fold(Guarantee::EXACT, |all, one| all.and(one.guarantee)),
-            methods: report.nodes.iter().map(|node| (node.address.clone(), node.method.clone())).collect(),
-        };
-        // The first run records and compiles.
-        let places = Places::of(step.run(lab.parameters, lab.inputs, seed)?);
-        for number in 0..lab.warm_up {
-            step.run(lab.parameters, lab.inputs, lab.repetition("warm-up", number))?;
-            step.advance();
+        Self::begin(lab, Ready::new(lab, replacements)?)
+    }
+
+    /// An arm whose program an earlier lab may have kept.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub(crate) fn kept(
+        lab: &Lab<'m, F>,
+        combination: &str,
+        replacements: impl FnOnce() -> MethodReplacements<F>,
+    ) -> GraphResult<(Self, Places)> {
+        match lab.kept.as_ref().and_then(|kept| kept.take(combination)) {
+            Some(ready) => Self::begin(lab, ready),
+            None => Self::new(lab, replacements()),
         }
-        let measured = Measured::new(&places);
-        Ok((Arm { step, cost, measured, values: Vec::new() }, places))
+    }
+
+    /// Keeps the program for later labs.
+    pub(crate) fn keep(self, lab: &Lab<'m, F>, combination: String) {
+        if let Some(kept) = &lab.kept {
+            kept.put(combination, self.ready);
+        }
+    }
+
+    fn begin(lab: &Lab<'m, F>, mut ready: Ready<'m, F>) -> GraphResult<(Self, Places)> {
+        for number in 0..lab.warm_up {
+            ready.step.run(&lab.parameters, &lab.inputs, lab.repetition("warm-up", number))?;
+            ready.step.advance();
+        }
+        let (measured, places) = (Measured::new(&ready.places), ready.places.clone());
+        Ok((Arm { ready, measured, values: Vec::new() }, places))
+    }
+
+    pub(crate) fn cost(&self) -> &Cost {
+        &self.ready.cost
+    }
+
+    /// Whether the gradient depends on noise although no repetition has differed from another so far: something that
+    /// happens rarely may change it.
+    pub(crate) fn hides_variance(&mut self, lab: &Lab<'_, F>) -> bool {
+        self.measured.has_no_variance() && self.ready.is_random(lab)
     }
 
     /// Runs a block of repetitions.
@@ -136,12 +167,45 @@ impl<'m, F: Real> Arm<'m, F> {
         for number in repetitions {
             let seed = lab.repetition(purpose, number);
             let start = Instant::now();
-            let gradients = self.step.run(lab.parameters, lab.inputs, seed)?;
+            let gradients = self.ready.step.run(&lab.parameters, &lab.inputs, seed)?;
             self.measured.add_time(start.elapsed().as_secs_f64());
             flatten(gradients, &mut self.values);
             self.measured.add(&self.values, places, reference);
         }
         Ok(())
+    }
+}
+
+impl<'m, F: Real> Ready<'m, F> {
+    fn new(lab: &Lab<'m, F>, replacements: MethodReplacements<F>) -> GraphResult<Self> {
+        let mut step = lab.step(replacements);
+        let seed = lab.repetition("first", 0);
+        let report = step.inspect(&lab.parameters, &lab.inputs, seed, |graph| graph.report())??;
+        let sum = |count: &dyn Fn(&stochgrad_graph::NodeReport) -> Option<usize>| {
+            report.nodes.iter().try_fold(0_usize, |sum, node| sum.checked_add(count(node)?))
+        };
+        let cost = Cost {
+            evaluations: sum(&|node| node.profile.evaluations.at(&node.extent)),
+            backward_passes: sum(&|node| node.profile.backward_passes.at(&node.extent)),
+            guarantee: report.parameters.iter().fold(Guarantee::EXACT, |all, one| all.and(one.guarantee)),
+            methods: report.nodes.iter().map(|node| (node.address.clone(), node.method.clone())).collect(),
+        };
+        // The first run records and compiles.
+        let places = Places::of(step.run(&lab.parameters, &lab.inputs, seed)?);
+        Ok(Ready { step, cost, places, is_random: None })
+    }
+
+    /// Whether the gradient depends on noise; also if this cannot be found out, because steps are recorded one by one.
+    fn is_random(&mut self, lab: &Lab<'_, F>) -> bool {
+        let step = &self.step;
+        *self.is_random.get_or_insert_with(|| {
+            let program =
+                step.inspect(&lab.parameters, &lab.inputs, lab.repetition("first", 0), |graph| graph.compile());
+            let Ok(Ok(program)) = program else { return true };
+            let listing = program.listing();
+            let is_noise = |origin| matches!(origin, ValueOrigin::Operation(Op::Noise { .. } | Op::Draw { .. }));
+            listing.program.values().any(|value| is_noise(value.origin))
+        })
     }
 }
 
@@ -186,6 +250,11 @@ impl Measured {
         } else {
             self.sample.add(squared_norm.sqrt());
         }
+    }
+
+    /// Whether all repetitions gave the same gradient, up to rounding.
+    pub(crate) fn has_no_variance(&self) -> bool {
+        self.distance.mean() <= 1e-10 * self.squared_norm.mean()
     }
 
     fn add_time(&mut self, time: f64) {

@@ -166,7 +166,8 @@ impl<F: Real> Attribute<'_, '_, F> {
     fn groups(&self) -> LabResult<Vec<(String, Vec<Address>)>> {
         let lab = self.lab;
         let step = lab.step_with_noise(RedrawnNoise::none());
-        let methods = step.inspect(lab.parameters, lab.inputs, lab.repetition("first", 0), |graph| graph.methods())?;
+        let methods =
+            step.inspect(&lab.parameters, &lab.inputs, lab.repetition("first", 0), |graph| graph.methods())?;
         let mut groups: Vec<(String, Vec<Address>)> = Vec::new();
         let mut single: Vec<(String, Vec<Address>)> = Vec::new();
         for node in methods.into_iter().map(|method| method.node).filter(|node| !node.is_empty()) {
@@ -226,7 +227,7 @@ impl<F: Real> Attribute<'_, '_, F> {
         let (mut moments, mut variance) = (VectorMoments::default(), Moments::default());
         for number in 0..self.repetitions {
             let seed = lab.repetition("attribution", number);
-            self.quantity.read(plain.run(lab.parameters, lab.inputs, seed)?, &mut values)?;
+            self.quantity.read(plain.run(&lab.parameters, &lab.inputs, seed)?, &mut values)?;
             if number == 0 {
                 moments = VectorMoments::new(values.len());
             }
@@ -237,7 +238,7 @@ impl<F: Real> Attribute<'_, '_, F> {
             variance.add(distance);
             for (steps, ratios) in redrawn.iter_mut().zip(&mut ratios) {
                 for (step, ratio) in steps.iter_mut().zip(ratios) {
-                    self.quantity.read(step.run(lab.parameters, lab.inputs, seed)?, &mut other)?;
+                    self.quantity.read(step.run(&lab.parameters, &lab.inputs, seed)?, &mut other)?;
                     let squares = values.iter().zip(&other).map(|(value, other)| (value - other).powi(2));
                     ratio.add(0.5 * squares.sum::<f64>(), distance);
                 }

@@ -21,8 +21,14 @@ pub(crate) const BLOCK: u64 = 16;
 pub(crate) const NARROWEST: f64 = 1000.0;
 /// The repetitions before the first decision: a confidence sequence is an approximation that improves with them.
 pub(crate) const LEAST: u64 = 64;
+/// The repetitions after which a random gradient that has always been the same is taken to have no variance.
+pub(crate) const UNSEEN: u64 = 1000;
 
 /// Measures the gradients of several methods at nodes of a model. [`Lab::compare`] makes one.
+///
+/// A combination stops when its variance is known with the [precision](Self::precision). One whose gradient depends on
+/// noise and has always been the same runs 1000 repetitions, and the report warns that what happens rarely may not have
+/// been seen.
 ///
 /// Each combination of methods is recorded, compiled and run many times with different noise, at the same parameters
 /// and inputs. The combinations take turns in short blocks, so that a machine that becomes slower changes all of their
@@ -200,10 +206,11 @@ impl<'l, 'm, F: Real> Compare<'l, 'm, F> {
         };
         let stopped = self.measure(&places, &mut arms, &mut reports)?;
         let measured = arms.len().max(1);
-        for (number, arm) in arms {
+        for (number, mut arm) in arms {
             if reports[number].refusal.is_none() {
                 let setting = (self.alpha, NARROWEST, measured);
-                let statistics = Statistics::new(&arm.measured, &arm.cost, &places, self.reference.as_ref(), setting);
+                let (is_random, reference) = (arm.hides_variance(lab), self.reference.as_ref());
+                let statistics = Statistics::new(&arm.measured, arm.cost(), &places, reference, setting, is_random);
                 reports[number].statistics = Some(statistics);
             }
         }
@@ -239,7 +246,7 @@ impl<'l, 'm, F: Real> Compare<'l, 'm, F> {
                 total += end - done;
                 let own = relative_width(arm, self.alpha);
                 precision = precision.max(own);
-                if end < LEAST || own > self.precision {
+                if end < LEAST || own > self.precision || (end < UNSEEN && arm.hides_variance(lab)) {
                     still.push(number);
                 }
             }

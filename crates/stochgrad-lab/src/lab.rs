@@ -1,10 +1,14 @@
 //! A model with its parameters and inputs, at which methods are measured.
 
+use std::ops::Deref;
 use std::rc::Rc;
+use std::time::Duration;
 
 use stochgrad_graph::{GraphResult, MethodReplacements, RedrawnNoise, Seed};
 use stochgrad_nn::{Inputs, Parameters, Record, Step};
 use stochgrad_tensor::Real;
+
+use crate::kept::Kept;
 
 /// A model as a function that records it.
 pub(crate) type Model<'m, F> = dyn Fn(&Record<'_, '_, F>) -> GraphResult<()> + 'm;
@@ -52,11 +56,32 @@ pub(crate) type Model<'m, F> = dyn Fn(&Record<'_, '_, F>) -> GraphResult<()> + '
 /// ```
 pub struct Lab<'m, F: Real> {
     model: Rc<Model<'m, F>>,
-    pub(crate) parameters: &'m Parameters<F>,
-    pub(crate) inputs: &'m Inputs<F>,
+    pub(crate) parameters: Held<'m, Parameters<F>>,
+    pub(crate) inputs: Held<'m, Inputs<F>>,
     seed: Seed,
     threads: usize,
     pub(crate) warm_up: u64,
+    pub(crate) overhead: Duration,
+    /// What is kept from one selection of a training run to the next.
+    pub(crate) kept: Option<Rc<Kept<'m, F>>>,
+}
+
+/// A value that someone else owns, or several together.
+#[derive(Debug)]
+pub(crate) enum Held<'m, T> {
+    Borrowed(&'m T),
+    Shared(Rc<T>),
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Held::Borrowed(value) => value,
+            Held::Shared(value) => value,
+        }
+    }
 }
 
 impl<'m, F: Real> Lab<'m, F> {
@@ -66,12 +91,23 @@ impl<'m, F: Real> Lab<'m, F> {
         parameters: &'m Parameters<F>,
         inputs: &'m Inputs<F>,
     ) -> Self {
-        Self::shared(Rc::new(model), parameters, inputs)
+        Self::of(Rc::new(model), Held::Borrowed(parameters), Held::Borrowed(inputs))
     }
 
-    /// A model that something else holds as well.
-    pub(crate) fn shared(model: Rc<Model<'m, F>>, parameters: &'m Parameters<F>, inputs: &'m Inputs<F>) -> Self {
-        Lab { model, parameters, inputs, seed: Seed::new(0), threads: 1, warm_up: 0 }
+    /// A lab that keeps what it prepares for others of the same model, at other parameters and inputs.
+    pub(crate) fn keeping(
+        model: Rc<Model<'m, F>>,
+        parameters: Parameters<F>,
+        inputs: Inputs<F>,
+        kept: Rc<Kept<'m, F>>,
+    ) -> Self {
+        let lab = Self::of(model, Held::Shared(Rc::new(parameters)), Held::Shared(Rc::new(inputs)));
+        Lab { kept: Some(kept), ..lab }
+    }
+
+    fn of(model: Rc<Model<'m, F>>, parameters: Held<'m, Parameters<F>>, inputs: Held<'m, Inputs<F>>) -> Self {
+        let (seed, overhead) = (Seed::new(0), Duration::ZERO);
+        Lab { model, parameters, inputs, seed, threads: 1, warm_up: 0, overhead, kept: None }
     }
 
     /// Sets the seed, 0 by default. The schedules of the model are those of its step.
@@ -89,6 +125,13 @@ impl<'m, F: Real> Lab<'m, F> {
     /// measurement, the state does not change.
     pub fn warm_up(self, steps: u64) -> Self {
         Lab { warm_up: steps, ..self }
+    }
+
+    /// Sets the time of a training step besides its gradient, 0 by default: that of the optimiser and of the data. A
+    /// selection by a criterion with a time adds it to the time of each method, since a method that is twice as fast
+    /// does not make a step twice as fast.
+    pub fn overhead(self, time: Duration) -> Self {
+        Lab { overhead: time, ..self }
     }
 
     /// The seed of a repetition.
@@ -116,11 +159,12 @@ impl<'m, F: Real> Lab<'m, F> {
 impl<F: Real> std::fmt::Debug for Lab<'_, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lab")
-            .field("parameters", self.parameters)
-            .field("inputs", self.inputs)
+            .field("parameters", &*self.parameters)
+            .field("inputs", &*self.inputs)
             .field("seed", &self.seed)
             .field("threads", &self.threads)
             .field("warm_up", &self.warm_up)
+            .field("overhead", &self.overhead)
             .finish_non_exhaustive()
     }
 }

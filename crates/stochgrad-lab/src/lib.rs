@@ -24,6 +24,7 @@ mod compare;
 mod comparison;
 mod error;
 mod interval;
+mod kept;
 mod lab;
 mod moments;
 mod monitor;

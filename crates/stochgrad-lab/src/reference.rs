@@ -32,7 +32,7 @@ impl Reference {
     /// # Errors
     /// Those of the oracle.
     pub(crate) fn exact(lab: &Lab<'_, f64>, oracle: &Oracle) -> LabResult<Self> {
-        let gradient = oracle.exact_gradient(|graph| lab.record(&lab.parameters.on(graph).with_inputs(lab.inputs)))?;
+        let gradient = oracle.exact_gradient(|graph| lab.record(&lab.parameters.on(graph).with_inputs(&lab.inputs)))?;
         let (mut values, mut places) = (Vec::new(), Places::default());
         for (name, tensor) in gradient {
             places.names.push(name);
@@ -56,13 +56,14 @@ impl Reference {
             return Err(LabError::setting("the repetitions of a reference", "at least 2", repetitions, advice));
         }
         let (mut arm, places) = Arm::new(lab, replacements)?;
-        if arm.cost.guarantee.bias != Bias::Unbiased {
+        if arm.cost().guarantee.bias != Bias::Unbiased {
             let advice = "pass replacements for the nodes with biased methods";
-            let found = arm.cost.guarantee;
+            let found = arm.cost().guarantee;
             return Err(LabError::setting("the methods of a reference", "methods without bias", found, advice));
         }
         arm.run(lab, ("reference", 0..repetitions), (&places, None))?;
-        let methods: Vec<String> = arm.cost.methods.iter().map(|(node, method)| format!("{node}: {method}")).collect();
+        let methods: Vec<String> =
+            arm.cost().methods.iter().map(|(node, method)| format!("{node}: {method}")).collect();
         let moments = &arm.measured.moments;
         let variances = moments.variances().map(|variance| variance / repetitions as f64).collect();
         let source = format!("{repetitions} repetitions of {}", methods.join(", "));

@@ -9,23 +9,32 @@ use stochgrad_tensor::Real;
 
 use crate::arm::Arm;
 use crate::candidate::{Candidate, NodeCandidates};
-use crate::compare::{BLOCK, LEAST, NARROWEST};
+use crate::compare::{BLOCK, LEAST, NARROWEST, UNSEEN};
 use crate::error::{LabError, LabResult};
 use crate::interval::{Interval, normal_cdf};
 use crate::lab::Lab;
 use crate::moments::Moments;
 use crate::statistics::sequence;
+use crate::warning::Warning;
+
+/// The repetitions before the first decision of a race in which a method is in use: a wrong one is corrected by the next
+/// race, and the method in use is not replaced without confidence.
+const AGAIN: u64 = 32;
 
 /// What a selection minimises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Criterion {
     /// The total variance of the gradient times the time of a gradient: the variance of the mean of all gradients that
-    /// fit into one second.
+    /// fit into one second. A method without variance is best, whatever time it takes: for an estimate of a derivative.
     #[default]
     VarianceTime,
-    /// The expected squared norm of the gradient times the time, by which the progress of stochastic gradient descent
-    /// is bounded.
+    /// The expected squared norm of the gradient times the time, for training by stochastic gradient descent with the
+    /// best step size: the progress in a second is inversely proportional to it.
     SecondMomentTime,
+    /// The root of the expected squared norm of the gradient times the time, for training by optimisers that divide the
+    /// gradient by such a root, such as Adam, with a given learning rate: the expected way along the gradient in a second
+    /// is inversely proportional to it.
+    RootMeanSquareTime,
     /// The total variance alone, which does not depend on the machine.
     Variance,
 }
@@ -34,6 +43,11 @@ impl Criterion {
     fn has_time(self) -> bool {
         self != Criterion::Variance
     }
+
+    /// The power of the moment in it.
+    fn power(self) -> f64 {
+        if self == Criterion::RootMeanSquareTime { 0.5 } else { 1.0 }
+    }
 }
 
 impl fmt::Display for Criterion {
@@ -41,6 +55,7 @@ impl fmt::Display for Criterion {
         f.write_str(match self {
             Criterion::VarianceTime => "variance × seconds",
             Criterion::SecondMomentTime => "second moment × seconds",
+            Criterion::RootMeanSquareTime => "root mean square × seconds",
             Criterion::Variance => "variance",
         })
     }
@@ -113,6 +128,11 @@ pub struct Race {
     /// A lower bound of the probability that no other method is better, from the normal approximation of the logarithms
     /// of the criterion at the end of the race. 0 at worst.
     pub confidence: f64,
+    /// Whether the method in use stayed although another one had a smaller criterion: by less than the indifference, or
+    /// not with the confidence of the selection. Only in a selection of [`Reselect`](crate::Reselect).
+    pub is_kept: bool,
+    /// What makes the measurements of the chosen method unreliable.
+    pub warnings: Vec<Warning>,
     /// The methods.
     pub methods: Vec<Racer>,
 }
@@ -122,8 +142,11 @@ pub struct Race {
 pub struct Racer {
     /// Its code.
     pub label: String,
-    /// The criterion with its confidence sequence, if the method took part.
+    /// The criterion with its confidence sequence, if the method took part. In the choices of
+    /// [`Reselect`](crate::Reselect), methods that are far from the best one sit out most of the time.
     pub score: Option<Interval>,
+    /// The median time of a gradient in seconds, if the method took part.
+    pub time: Option<f64>,
     /// The number of repetitions until it was dropped, or until the race ended.
     pub repetitions: u64,
     /// Why it did not take part.
@@ -238,7 +261,7 @@ impl<F: Real> Select<'_, '_, F> {
     pub fn run(self) -> LabResult<Selection<F>> {
         self.check()?;
         let start = Instant::now();
-        let mut chosen = vec![0; self.nodes.len()];
+        let mut chosen: Vec<usize> = self.nodes.iter().map(|node| self.in_use(node).unwrap_or(0)).collect();
         let mut races: Vec<Option<Race>> = vec![None; self.nodes.len()];
         let mut unchanged = 0;
         let mut out_of_time = false;
@@ -256,12 +279,33 @@ impl<F: Real> Select<'_, '_, F> {
                 break;
             }
         }
-        Ok(Selection {
+        let selection = Selection {
             criterion: self.criterion,
             nodes: races.into_iter().flatten().collect(),
             replacements: self.replacements(&chosen),
             out_of_time,
-        })
+        };
+        if let Some(kept) = &self.lab.kept {
+            kept.end(&selection);
+        }
+        Ok(selection)
+    }
+
+    /// The position of the method that a node uses, if an earlier selection has chosen it.
+    fn in_use(&self, node: &NodeCandidates<F>) -> Option<usize> {
+        let label = self.lab.kept.as_ref()?.in_use(&node.address.to_string())?;
+        node.labels.iter().position(|other| *other == label)
+    }
+
+    /// Whether a method was far from the best one in an earlier selection, so that it does not take part in this one.
+    fn sits_out(&self, node: &NodeCandidates<F>, label: &str) -> bool {
+        self.lab.kept.as_ref().is_some_and(|kept| kept.sits_out(&node.address.to_string(), label))
+    }
+
+    /// The name of a combination of methods.
+    fn name(&self, combination: &[usize]) -> String {
+        let all = self.nodes.iter().zip(combination);
+        all.map(|(node, &index)| format!("{}: {index} {}\n", node.address, node.labels[index])).collect()
     }
 
     fn race(
@@ -281,14 +325,18 @@ impl<F: Real> Select<'_, '_, F> {
         for (index, label) in candidates.labels.iter().enumerate() {
             let mut combination = chosen.to_vec();
             combination[node] = index;
-            let mut racer = Racer { label: label.clone(), score: None, repetitions: 0, refusal: None };
-            match Arm::new(lab, self.replacements(&combination)) {
+            let mut racer = Racer { label: label.clone(), score: None, time: None, repetitions: 0, refusal: None };
+            if self.sits_out(candidates, label) {
+                methods.push(racer);
+                continue;
+            }
+            match Arm::kept(lab, &self.name(&combination), || self.replacements(&combination)) {
                 Err(error) => {
                     racer.refusal = Some(error.to_string());
                     last_error = Some(error);
                 }
-                Ok((arm, _)) if !self.biased && arm.cost.guarantee.bias != Bias::Unbiased => {
-                    racer.refusal = Some(format!("it is {}", arm.cost.guarantee));
+                Ok((arm, _)) if !self.biased && arm.cost().guarantee.bias != Bias::Unbiased => {
+                    racer.refusal = Some(format!("it is {}", arm.cost().guarantee));
                 }
                 Ok((arm, places)) => arms.push((index, arm, places)),
             }
@@ -307,6 +355,7 @@ impl<F: Real> Select<'_, '_, F> {
         }
         // All sequences of the race hold together.
         let alpha = self.alpha / arms.len() as f64;
+        let least = if self.in_use(candidates).is_some() { AGAIN } else { LEAST };
         let mut running: Vec<usize> = (0..arms.len()).collect();
         let mut done = 0;
         while done < self.repetitions {
@@ -327,12 +376,13 @@ impl<F: Real> Select<'_, '_, F> {
                 return Err(error.into());
             }
             done = end;
-            let scores: Vec<Interval> = running.iter().map(|&at| self.score(&arms[at].1, alpha)).collect();
+            let scores: Vec<Interval> = running.iter().map(|&at| self.score(&mut arms[at].1, alpha)).collect();
             for (&at, &score) in running.iter().zip(&scores) {
                 let racer = &mut methods[arms[at].0];
                 (racer.score, racer.repetitions) = (Some(score), done);
+                racer.time = Some(arms[at].1.measured.time().estimate);
             }
-            if done < LEAST {
+            if done < least {
                 continue;
             }
             let highest = scores.iter().map(|score| score.high).fold(f64::INFINITY, f64::min);
@@ -346,19 +396,47 @@ impl<F: Real> Select<'_, '_, F> {
                 break;
             }
         }
-        let scored: Vec<(usize, f64, f64)> = arms
-            .iter()
+        let scored: Vec<Scored> = arms
+            .iter_mut()
             .filter(|(index, ..)| methods[*index].refusal.is_none())
-            .map(|(index, arm, _)| (*index, self.score(arm, alpha).estimate.ln(), self.log_error(arm)))
+            .map(|(index, arm, _)| {
+                let score = self.score(arm, alpha).estimate.ln();
+                Scored { index: *index, score, error: self.log_error(arm) }
+            })
             .collect();
         let is_left = |index: usize| running.iter().any(|&at| arms[at].0 == index);
-        let best = scored.iter().filter(|one| is_left(one.0)).min_by(|one, other| one.1.total_cmp(&other.1));
-        let &(best, score, error) = best.ok_or_else(|| {
+        let best =
+            scored.iter().filter(|one| is_left(one.index)).min_by(|one, other| one.score.total_cmp(&other.score));
+        let &best = best.ok_or_else(|| {
             LabError::setting("the methods of a node", "one that runs", "none", "see the errors of the model")
         })?;
-        let others = scored.iter().filter(|(index, ..)| *index != best);
-        let doubt: f64 = others.map(|(_, other, its)| normal_cdf((score - other) / error.hypot(*its))).sum();
-        Ok(Race { node: candidates.address.to_string(), chosen: best, confidence: (1.0 - doubt).max(0.0), methods })
+        // The method in use stays unless it is worse for certain, and by more than what does not matter.
+        let in_use = self.in_use(candidates).and_then(|index| scored.iter().copied().find(|one| one.index == index));
+        let stays = |one: &Scored| {
+            one.score - best.score <= (1.0 + self.indifference).ln() || one.is_better_than(&best) > self.alpha
+        };
+        let winner = in_use.filter(stays).unwrap_or(best);
+        let others = scored.iter().filter(|one| one.index != winner.index);
+        let doubt: f64 = others.map(|other| other.is_better_than(&winner)).sum();
+        let mut warnings = Vec::new();
+        for (index, mut arm, _) in arms {
+            if index == winner.index {
+                let is_random = arm.hides_variance(lab);
+                warnings = Warning::of(&arm.measured, is_random);
+                warnings.retain(|warning| !matches!(warning, Warning::FewRepetitions(_)));
+            }
+            let mut combination = chosen.to_vec();
+            combination[node] = index;
+            arm.keep(lab, self.name(&combination));
+        }
+        Ok(Race {
+            node: candidates.address.to_string(),
+            chosen: winner.index,
+            confidence: (1.0 - doubt).max(0.0),
+            is_kept: winner.index != best.index,
+            warnings,
+            methods,
+        })
     }
 
     /// The moments that the criterion is the mean of, and the smallest mean that is not rounding.
@@ -366,33 +444,69 @@ impl<F: Real> Select<'_, '_, F> {
         let measured = &arm.measured;
         let least = (1e-10 * measured.squared_norm.mean()).max(f64::MIN_POSITIVE);
         match self.criterion {
-            Criterion::SecondMomentTime => (&measured.squared_norm, least),
+            Criterion::SecondMomentTime | Criterion::RootMeanSquareTime => (&measured.squared_norm, least),
             Criterion::VarianceTime | Criterion::Variance => (&measured.distance, least),
         }
     }
 
     /// The criterion with its confidence sequence.
-    fn score(&self, arm: &Arm<'_, F>, alpha: f64) -> Interval {
+    fn score(&self, arm: &mut Arm<'_, F>, alpha: f64) -> Interval {
+        let is_unseen = self.is_unseen(arm);
         let (moments, least) = self.moments(arm);
         let found = sequence(moments, alpha, NARROWEST);
         // A variance of rounding errors is zero; the time decides among methods without variance.
         let found = match found.estimate <= least {
+            _ if is_unseen => Interval { estimate: found.estimate.max(least), low: least, high: f64::INFINITY },
             true => Interval::exact(least),
             false => Interval { low: found.low.max(least), ..found },
         };
         if !self.criterion.has_time() {
             return found;
         }
-        let time = arm.measured.time();
+        let power = self.criterion.power();
+        let root = |value: f64| value.powf(power);
+        let found = Interval { estimate: root(found.estimate), low: root(found.low), high: root(found.high) };
+        let time = self.time(arm);
         Interval { estimate: found.estimate * time.estimate, low: found.low * time.low, high: found.high * time.high }
     }
 
+    /// Whether the gradient may have a variance that has not been seen yet.
+    fn is_unseen(&self, arm: &mut Arm<'_, F>) -> bool {
+        let count = arm.measured.squared_norm.count();
+        (LEAST as f64..UNSEEN as f64).contains(&count) && arm.hides_variance(self.lab)
+    }
+
+    /// The time of a training step with the method.
+    fn time(&self, arm: &Arm<'_, F>) -> Interval {
+        let (time, overhead) = (arm.measured.time(), self.lab.overhead.as_secs_f64());
+        Interval { estimate: time.estimate + overhead, low: time.low + overhead, high: time.high + overhead }
+    }
+
     /// The standard error of the logarithm of the criterion.
-    fn log_error(&self, arm: &Arm<'_, F>) -> f64 {
+    fn log_error(&self, arm: &mut Arm<'_, F>) -> f64 {
+        if self.is_unseen(arm) {
+            return f64::INFINITY;
+        }
         let (moments, least) = self.moments(arm);
         let own = if moments.mean() <= least { 0.0 } else { moments.standard_error() / moments.mean() };
-        let time = arm.measured.time();
+        let own = self.criterion.power() * own;
+        let time = self.time(arm);
         let time = if self.criterion.has_time() { 0.5 * (time.high / time.low).ln() / 1.96 } else { 0.0 };
         own.hypot(time).max(f64::EPSILON)
+    }
+}
+
+/// A method at the end of a race: the logarithm of its criterion, with its standard error.
+#[derive(Clone, Copy, Debug)]
+struct Scored {
+    index: usize,
+    score: f64,
+    error: f64,
+}
+
+impl Scored {
+    /// The probability that it is better than another one, from the normal approximation of the logarithms.
+    fn is_better_than(&self, other: &Scored) -> f64 {
+        normal_cdf((other.score - self.score) / self.error.hypot(other.error))
     }
 }

@@ -80,6 +80,7 @@ impl Statistics {
         places: &Places,
         reference: Option<&Reference>,
         (alpha, narrowest, arms): (f64, f64, usize),
+        is_random: bool,
     ) -> Self {
         let z = two_sided_quantile(alpha);
         let pointwise = |moments: &Moments| Interval::around(moments.mean(), z * moments.standard_error());
@@ -108,7 +109,7 @@ impl Statistics {
             time,
             variance_time: variance_time(variance, time),
             guarantee: cost.guarantee,
-            warnings: Warning::of(measured, variance.estimate, squared_signal),
+            warnings: Warning::of(measured, is_random),
         }
     }
 }

@@ -19,6 +19,9 @@ pub enum Warning {
     OneRepetition(f64),
     /// The number of repetitions, which is too small to judge the tail.
     FewRepetitions(u64),
+    /// All of these repetitions gave the same gradient, although it depends on noise: something that happens rarely may
+    /// change it.
+    NoVariance(u64),
 }
 
 /// The number of repetitions below which a tail cannot be judged.
@@ -28,13 +31,15 @@ const FEW: u64 = 100;
 const LARGE_SHARE: f64 = 0.1;
 
 impl Warning {
-    pub(crate) fn of(measured: &Measured, variance: f64, squared_signal: f64) -> Vec<Self> {
+    /// The warnings, where `is_random` states whether a gradient without variance depends on noise.
+    pub(crate) fn of(measured: &Measured, is_random: bool) -> Vec<Self> {
         let mut warnings = Vec::new();
+        let count = measured.moments.count() as u64;
         // Without noise, or with rounding errors only, there is no tail.
-        if variance <= 1e-10 * squared_signal {
+        if measured.has_no_variance() {
+            warnings.extend(is_random.then_some(Warning::NoVariance(count)));
             return warnings;
         }
-        let count = measured.moments.count() as u64;
         if count < FEW {
             warnings.push(Warning::FewRepetitions(count));
             return warnings;
@@ -73,6 +78,13 @@ impl fmt::Display for Warning {
             Warning::FewRepetitions(count) => {
                 write!(f, "{count} repetitions are too few to judge the tail; run at least {FEW}")
             }
+            // With a probability p, none of n repetitions differs with the probability (1 − p)ⁿ, which is 5 % at 3 / n.
+            Warning::NoVariance(count) => write!(
+                f,
+                "all {count} repetitions gave the same gradient although it is random: what changes it with a \
+                 probability below {:.2} % may not have been seen, and the variance is unknown",
+                300.0 / *count as f64
+            ),
         }
     }
 }

@@ -522,3 +522,52 @@ fn heavy_tails_are_reported() {
     assert!(matches!(warnings(0.15).0[0], Warning::UnreliableVariance(_)), "{:?}", warnings(0.15).0);
     assert_eq!(warnings(0.02).0, []);
 }
+
+/// A bit that is the cost. All gradients of the score function are 0 until the first draw that is 1.
+fn rare(record: &Record<'_, '_, f64>) -> GraphResult<()> {
+    let b = record.sample("b", &Bernoulli::from_logits(record.param("logit")?), &ScoreFunction::new())?;
+    record.cost("loss", b)
+}
+
+#[test]
+fn a_variance_that_was_not_seen_is_not_taken_for_zero() {
+    let (parameters, inputs) = (logit(1e-6), Inputs::new());
+    let lab = Lab::new(rare, &parameters, &inputs);
+    let methods = || candidates![ScoreFunction::new(), Enumerate::new()];
+    let found = lab.compare().node::<Bernoulli<Id>>("b", methods()).run().unwrap();
+    // All gradients of the score function were 0, since no draw was 1. That of the enumeration needs no draws.
+    assert_eq!((statistics(&found, 0).repetitions, statistics(&found, 1).repetitions), (1008, 64));
+    assert_eq!(statistics(&found, 0).warnings, [Warning::NoVariance(1008)]);
+    assert!(statistics(&found, 1).warnings.is_empty());
+    for text in [found.to_string(), found.to_html("rare").unwrap(), found.to_json().to_string()] {
+        assert!(text.contains("all 1008 repetitions gave the same gradient"), "{text}");
+    }
+    // In a race, it is not chosen with certainty.
+    let select = || lab.select().node::<Bernoulli<Id>>("b", methods()).criterion(Criterion::Variance);
+    let short = select().repetitions(128).run().unwrap();
+    assert!(short.nodes[0].confidence <= 0.5, "{short}");
+    let long = select().run().unwrap();
+    assert_eq!(long.nodes[0].methods[0].repetitions, 1008);
+    let only =
+        lab.select().node::<Bernoulli<Id>>("b", candidates![ScoreFunction::new()]).repetitions(64).run().unwrap();
+    assert_eq!(only.nodes[0].warnings, [Warning::NoVariance(64)]);
+    for text in [only.to_string(), only.to_html("rare").unwrap(), only.to_json().to_string()] {
+        assert!(text.contains("all 64 repetitions gave the same gradient"), "{text}");
+    }
+}
+
+#[test]
+fn the_time_of_a_step_counts_in_a_choice() {
+    let (parameters, inputs) = (logit(0.1), Inputs::new());
+    let select = |overhead: f64| {
+        let lab = Lab::new(bit, &parameters, &inputs).overhead(std::time::Duration::from_secs_f64(overhead));
+        let methods = candidates![Enumerate::new(), ScoreFunction::new()];
+        let select = lab.select().node::<Bernoulli<Id>>("b", methods).criterion(Criterion::SecondMomentTime);
+        select.repetitions(64).run().unwrap()
+    };
+    let score = |selection: &stochgrad_lab::Selection<f64>| selection.nodes[0].methods[0].score.unwrap().estimate;
+    // The second moment of the exact gradient is known.
+    let (selection, second) = (select(1.0), GRADIENT * GRADIENT);
+    assert!((score(&selection) / second - 1.0).abs() < 0.01, "{selection}");
+    assert!(score(&select(0.0)) < 0.01 * second);
+}

@@ -124,7 +124,9 @@ fn choices_follow_the_parameters_and_not_the_noise_of_the_steps() {
         let (mut step, mut codes) = (Step::new(bit), Vec::new());
         for number in 0..11 {
             if let Some(selection) = reselect.before(number as u64, &parameters, &inputs).unwrap() {
-                codes.push((number, selection.nodes[0].methods.clone()));
+                // Everything but the times.
+                let scores = selection.nodes[0].methods.iter().map(|method| (method.score, method.repetitions));
+                codes.push((number, scores.collect::<Vec<_>>()));
                 step = step.replace_methods(selection.replacements);
             }
             step.run(&parameters, &inputs, Seed::new(training_seed).step(number)).unwrap();
@@ -161,4 +163,76 @@ fn another_method_is_chosen_when_the_parameters_change() {
     assert_eq!(chosen(5, -0.5), None);
     assert_eq!(chosen(10, -0.5).as_deref(), Some("ScoreFunction::new()"));
     assert_eq!(chosen(20, -0.6), None);
+}
+
+#[test]
+fn the_method_in_use_stays_unless_another_one_is_better_by_more_than_the_indifference() {
+    // As above: the variance of the score function with the baseline β is proportional to (c + 1/2 − β)².
+    let model = |record: &Record<'_, '_, f64>| {
+        let b = record.sample("b", &Bernoulli::from_logits(record.param("logit")?), &ScoreFunction::new())?;
+        record.cost("loss", b + record.param("constant")?)
+    };
+    let chosen = |indifference: f64, constants: &[f64]| {
+        let select = move |lab: &Lab<'_, f64>| {
+            let methods =
+                candidates![ScoreFunction::new(), ScoreFunction::new().baseline(stochgrad_estimators::Constant(1.0))];
+            let select = lab.select().node::<Bernoulli<Id>>("b", methods).criterion(Criterion::Variance);
+            select.indifference(indifference).repetitions(2000).run()
+        };
+        let mut reselect = Reselect::new(model, select).every(1);
+        let choose = |&constant: &f64| {
+            let mut parameters = logit(0.5);
+            parameters.insert("constant", Tensor::scalar(constant)).unwrap();
+            let selection = reselect.before(0, &parameters, &Inputs::new()).unwrap();
+            selection.map(|selection| selection.nodes[0].chosen)
+        };
+        constants.iter().map(choose).collect::<Vec<_>>()
+    };
+    // The ratio of the variances of the first method and of the second one is 1.49, then 1 / 1.49, and then 1 / 5.4.
+    assert_eq!(chosen(0.05, &[0.05, -0.05, -0.2]), [Some(1), Some(0), None]);
+    assert_eq!(chosen(1.0, &[0.05, -0.05, -0.2]), [Some(1), None, Some(0)]);
+    // A method that was worse by a factor of 5.4 sits out three choices.
+    assert_eq!(chosen(0.05, &[0.2, -0.05, -0.05, -0.05, -0.05]), [Some(1), None, None, None, Some(0)]);
+}
+
+#[test]
+fn choices_take_a_share_of_the_time_and_keep_their_programs() {
+    let recordings = std::cell::Cell::new(0);
+    let model = |record: &Record<'_, '_, f64>| {
+        recordings.set(recordings.get() + 1);
+        let b = record.sample("b", &Bernoulli::from_logits(record.param("logits")?), &ScoreFunction::new())?;
+        record.cost("loss", (b - 0.45).square().sum())
+    };
+    let mut parameters = Parameters::new();
+    parameters.insert("logits", Tensor::zeros([2000])).unwrap();
+    let choices = std::cell::Cell::new(0);
+    let mut reselect = Reselect::new(model, |lab| {
+        choices.set(choices.get() + 1);
+        let methods = candidates![ScoreFunction::new(), ScoreFunction::new().samples(2).baseline(LeaveOneOut)];
+        lab.select().node::<Bernoulli<Id>>("b", methods).repetitions(64).run()
+    })
+    .share(0.5);
+    let (inputs, mut first) = (Inputs::new(), 0);
+    let (mut step, start) = (Step::new(bits_of_2000), Instant::now());
+    let mut number = 0;
+    while choices.get() < 4 && start.elapsed().as_secs_f64() < 20.0 {
+        step.run(&parameters, &inputs, Seed::new(7).step(number)).unwrap();
+        reselect.before(number as u64, &parameters, &inputs).unwrap();
+        if number == 0 {
+            first = recordings.get();
+        }
+        number += 1;
+    }
+    // Between two choices are steps, and the later ones do not compile the methods again. A program is compared with a
+    // new recording now and then.
+    assert!(choices.get() == 4 && number > 20, "{} choices in {number} steps", choices.get());
+    assert!(first >= 4 && recordings.get() <= 2 * first, "{first} recordings at first, {}", recordings.get());
+    let wrong = Reselect::new(bit, |lab: &Lab<'_, f64>| lab.select().run()).share(0.0);
+    let error = { wrong }.before(0, &logit(0.1), &Inputs::new()).unwrap_err().to_string();
+    assert!(error.contains("above 0"), "{error}");
+}
+
+fn bits_of_2000(record: &Record<'_, '_, f64>) -> GraphResult<()> {
+    let b = record.sample("b", &Bernoulli::from_logits(record.param("logits")?), &ScoreFunction::new())?;
+    record.cost("loss", (b - 0.45).square().sum())
 }

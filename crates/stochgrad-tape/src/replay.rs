@@ -108,6 +108,11 @@ impl<F: Real> Visit<'_, F> {
         self.inputs.get(input).and_then(|id| self.nodes.get(id.index())).map_or(SetId::EMPTY, |node| node.ancestors)
     }
 
+    /// Whether an operand has a derivative with respect to a trainable leaf of the tape.
+    pub fn input_is_trained(&self, input: usize) -> bool {
+        self.inputs.get(input).and_then(|id| self.nodes.get(id.index())).is_some_and(|node| node.trains)
+    }
+
     /// How the result depends on one of the operands.
     pub fn smoothness(&self, input: usize) -> Smoothness {
         match self.op {

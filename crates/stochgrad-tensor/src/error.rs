@@ -48,6 +48,18 @@ pub enum TensorError {
         /// The length of that row.
         found: usize,
     },
+    /// The tensor has another number of axes than an array of a fixed number of axes.
+    #[cfg(feature = "ndarray")]
+    #[error(
+        "expected a tensor with {expected} axes, got shape {shape}; reshape it, or convert it to an array with any \
+         number of axes"
+    )]
+    RankMismatch {
+        /// The number of axes of the array.
+        expected: usize,
+        /// The shape of the tensor.
+        shape: Shape,
+    },
 }
 
 crate::message_as_debug!(TensorError);

@@ -27,6 +27,9 @@
 //!
 //! Tensors implement the traits of the `approx` crate, so that tests can write `assert_relative_eq!(a, b)`.
 //!
+//! With the feature `ndarray`, tensors are views of the crate of this name ([`Tensor`] lists the conversions), and with
+//! the feature `serde`, tensors and shapes are serialized.
+//!
 //! # Example
 //!
 //! ```

@@ -38,6 +38,9 @@
 //! | [`tape`] | variables, plates, derivatives and compiled programs |
 //! | [`tensor`] | tensors, kernels and random numbers |
 //!
+//! The features `ndarray`, `proptest`, `serde` and `tracing` are off by default. The page `docs/interfaces.md`
+//! describes what they add.
+//!
 //! Each module is also a crate, which can be used without this one. The folder `docs/` of the repository contains a
 //! guide and a page for each gradient method.
 
@@ -121,6 +124,8 @@ mod book {
     mod readme {}
     #[doc = include_str!("../../../docs/guide.md")]
     mod guide {}
+    #[doc = include_str!("../../../docs/coming_from.md")]
+    mod coming_from {}
     #[doc = include_str!("../../../docs/plates.md")]
     mod plates {}
     #[doc = include_str!("../../../docs/testing.md")]
@@ -149,6 +154,10 @@ mod book {
     mod rao_blackwellization {}
     #[doc = include_str!("../../../docs/randomized_backward.md")]
     mod randomized_backward {}
+    // Its programs need the features that they describe; `.ci/full` runs them.
+    #[cfg(all(feature = "ndarray", feature = "proptest", feature = "serde", feature = "tracing", feature = "train"))]
+    #[doc = include_str!("../../../docs/interfaces.md")]
+    mod interfaces {}
     #[doc = include_str!("../../../docs/lab.md")]
     mod lab {}
     #[doc = include_str!("../../../docs/sequences.md")]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use stochgrad::distributions::{
-    Bijector, Family, HalfCauchy, HalfNormal, Id, Kumaraswamy, LogNormal, Maxwell, Pareto, Rayleigh, Relaxed,
-    Reparameterized, ScoreDifferentiable, TransformedDistribution, TruncatedNormal, Weibull,
+    Bijector, Chi, Family, FisherF, GeneralizedExtremeValue, GeneralizedPareto, HalfCauchy, HalfNormal, HalfStudentT,
+    Id, Kumaraswamy, Levy, LogLogistic, LogNormal, Maxwell, Pareto, Rayleigh, Relaxed, Reparameterized,
+    ScoreDifferentiable, TransformedDistribution, Triangular, TruncatedNormal, Weibull,
 };
 use stochgrad::distributions::{Exponential, Laplace, Uniform};
 use stochgrad::estimators::{Constant, MovingAverage, Temperature};
@@ -286,6 +287,16 @@ fn distributions_with_a_boundary() {
     positive::<Rayleigh<Id>>(by_path, |a, _| Rayleigh::new(a));
     positive::<Maxwell<Id>>(by_score, |a, _| Maxwell::new(a));
     positive::<Pareto<Id>>(by_path, |a, b| Pareto::new(a, b));
+    positive::<GeneralizedPareto<Id>>(by_path, |a, b| GeneralizedPareto::new(a, b, a - 1.0));
+    positive::<GeneralizedExtremeValue<Id>>(by_path, |a, b| GeneralizedExtremeValue::new(b * 9.0, a, 0.1));
+    positive::<Levy<Id>>(by_path, |a, b| Levy::new(a, b));
+    positive::<LogLogistic<Id>>(by_path, |a, b| LogLogistic::new(a, b));
+    positive::<LogLogistic<Id>>(by_score, |a, b| LogLogistic::new(a, b));
+    positive::<FisherF<Id>>(by_score, |a, b| FisherF::new(a, b));
+    positive::<Chi<Id>>(by_score, |a, _| Chi::new(a));
+    positive::<HalfStudentT<Id>>(by_path, |a, b| HalfStudentT::new(b, a));
+    positive::<HalfStudentT<Id>>(by_score, |a, b| HalfStudentT::new(b, a));
+    positive::<Triangular<Id>>(by_path, |a, b| Triangular::new(a, a + 0.3, a + b));
     positive::<Kumaraswamy<Id>>(by_path, |a, b| Kumaraswamy::new(a, b));
     positive::<TruncatedNormal<Id>>(by_path, |a, b| TruncatedNormal::new(a, b, 0.1, a + b));
     positive::<TransformedDistribution<Normal<Id>, Bijector<Id>>>(by_path, |a, b| {

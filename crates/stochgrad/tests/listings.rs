@@ -1,4 +1,4 @@
-//! Every gradient method and every distribution is listed where readers and tests look for it.
+//! Every gradient method, every distribution and every page is listed where readers and tests look for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -93,6 +93,28 @@ fn every_distribution_is_in_the_catalogue() {
         assert!(
             is_map || names(&catalogue).any(|listed| listed == name),
             "{name}: expected an entry in crates/stochgrad-distributions/tests/catalogue"
+        );
+    }
+}
+
+#[test]
+fn every_page_is_a_chapter_of_the_book_and_its_programs_are_tests() {
+    let docs = root().join("docs");
+    let summary = docs.join("SUMMARY.md");
+    let chapters = text(std::slice::from_ref(&summary));
+    let doctests = text(&[root().join("crates/stochgrad/src/lib.rs")]);
+    let pages: Vec<PathBuf> = files(&docs, "md").into_iter().filter(|page| *page != summary).collect();
+    assert!(pages.len() > 100, "found only {pages:?}");
+    for page in &pages {
+        let parts = page.strip_prefix(&docs).expect("a page of docs").iter();
+        let name = parts.map(|part| part.to_str().expect("UTF-8")).collect::<Vec<_>>().join("/");
+        let line = format!("]({name})");
+        assert!(chapters.contains(&line), "docs/{name}: expected a line with {line} in docs/SUMMARY.md");
+        // The pages of the gallery quote parts of programs that are tests themselves.
+        let has_programs = text(std::slice::from_ref(page)).contains("\n```rust");
+        assert!(
+            !has_programs || name.starts_with("gallery/") || doctests.contains(&format!("docs/{name}\")")),
+            "docs/{name}: expected its programs in the module `book` of crates/stochgrad/src/lib.rs"
         );
     }
 }

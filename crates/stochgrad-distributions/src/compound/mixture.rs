@@ -343,7 +343,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, 
 }
 
 /// Two values along a new last axis.
-fn side_by_side<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>) -> Var<'t, F> {
+pub(crate) fn side_by_side<'t, F: Real>(a: Var<'t, F>, b: Var<'t, F>) -> Var<'t, F> {
     let shape = Shape::broadcast(&a.shape(), &b.shape()).unwrap_or_default();
     let wide = |x: Var<'t, F>| x.broadcast_to(shape.clone()).unsqueeze(-1);
     // The tape holds the error.

@@ -1,6 +1,8 @@
 //! Distributions that are made of others.
 
 pub(crate) mod bijector;
+pub(crate) mod gate;
+pub(crate) mod hurdle;
 pub(crate) mod independent;
 mod inversion;
 pub(crate) mod invertible_map;
@@ -12,11 +14,14 @@ pub(crate) mod transformed;
 mod triangular_maps;
 mod vectors;
 pub(crate) mod wrapper;
+pub(crate) mod zero_inflated;
 
 pub use bijector::Bijector;
 pub use bijector::composition::Composition;
+pub use hurdle::Hurdle;
 pub use independent::Independent;
 pub use invertible_map::{InvertibleMap, LiveMap, OwnSample, Preimage, StoredMap, TensorMap};
 pub use mixture::Mixture;
 pub use mixture_same_family::MixtureSameFamily;
 pub use transformed::TransformedDistribution;
+pub use zero_inflated::ZeroInflated;

@@ -70,6 +70,16 @@ impl<'t, F: Real> Beta<Var<'t, F>> {
         Beta { alpha: mean * total, beta: (1.0 - mean) * total }
     }
 
+    /// The log-density of the logit at this logit, whose value may have rounded to 0 or 1.
+    pub(crate) fn log_kernel_of_logit(&self, odds: Var<'t, F>) -> Var<'t, F> {
+        let least = F::MIN_POSITIVE.to_f64();
+        let (x, y) = (odds.sigmoid().clamp(least, 1.0), (-odds).sigmoid().clamp(least, 1.0));
+        let beyond = |log: Var<'t, F>| log - log.clamp(least.ln(), 0.0);
+        special::log_beta_kernel(self.alpha, self.beta, x, y)
+            + self.alpha * beyond(odds.log_sigmoid())
+            + self.beta * beyond((-odds).log_sigmoid())
+    }
+
     /// The log-density at the value with this logit, which may have rounded to 0 or 1.
     fn log_prob_of_logit(&self, odds: Var<'t, F>) -> Var<'t, F> {
         let least = F::MIN_POSITIVE.to_f64();
@@ -83,7 +93,7 @@ impl<'t, F: Real> Beta<Var<'t, F>> {
 
     /// A tail at the value with this logit, which may have rounded to 0 or 1. The density of the logit is exponential
     /// beyond the smallest positive number.
-    fn tail_of_logit(&self, odds: Var<'t, F>, tail: Tail) -> Var<'t, F> {
+    pub(crate) fn tail_of_logit(&self, odds: Var<'t, F>, tail: Tail) -> Var<'t, F> {
         // The upper tail is the lower one of the mirrored distribution.
         let (a, b, odds, lower) = match tail {
             Tail::Lower | Tail::LogLower => (self.alpha, self.beta, odds, tail),
@@ -213,7 +223,7 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for Beta<Var<'t, F>> {}
 
 impl<'t, F: Real> Reparameterized<'t, F> for Beta<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        if draw.has_scheme() { self.by_quantile(draw) } else { self.by_gammas(draw) }
+        Ok(inside(self.sample_log_odds(draw)?))
     }
 }
 
@@ -265,14 +275,19 @@ impl<'t, F: Real> KlDivergence<'t, F> for Beta<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Beta<Var<'t, F>> {
-    /// Values by the quantile of one uniform sample each, which a sampling scheme can place. They are the ratios of two
-    /// gamma variates whose sum is drawn apart from them, so that their paths are those of gamma variates.
+    /// The log-odds of values, with their paths.
+    pub(crate) fn sample_log_odds(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        if draw.has_scheme() { self.by_quantile(draw) } else { self.by_gammas(draw) }
+    }
+
+    /// Log-odds by the quantile of one uniform sample each, which a sampling scheme can place. The values are the ratios
+    /// of two gamma variates whose sum is drawn apart from them, so that their paths are those of gamma variates.
     fn by_quantile(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let event = self.event_shape();
         let odds = self.log_odds_by_quantile(draw, &event)?;
         let total = log_standard_gammas(self.total(), &draw.purpose("total"), &event, false)?;
         let (up, down) = (odds.log_sigmoid() + total, (-odds).log_sigmoid() + total);
-        Ok(inside(on_path(self.alpha, up) - on_path(self.beta, down)))
+        Ok(on_path(self.alpha, up) - on_path(self.beta, down))
     }
 
     fn log_odds_by_quantile(&self, draw: &Draw<'_, F>, event: &Shape) -> DistributionResult<Var<'t, F>> {
@@ -292,12 +307,12 @@ impl<'t, F: Real> Beta<Var<'t, F>> {
         Ok(lower.select(odds, -odds))
     }
 
-    /// Values from logarithms of two gamma variates, held strictly inside the unit interval.
+    /// Log-odds from logarithms of two gamma variates.
     fn by_gammas(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let event = self.event_shape();
         let up = log_standard_gammas(self.alpha, &draw.purpose("alpha"), &event, true)?;
         let down = log_standard_gammas(self.beta, &draw.purpose("beta"), &event, true)?;
-        Ok(inside(up - down))
+        Ok(up - down)
     }
 }
 

@@ -164,13 +164,13 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for Logistic<Var<'t, F>> {
 }
 
 /// The z > 0 at which the standard density has fallen by a factor e^−d from its highest value: 2 arcosh(e^(d/2)).
-fn distance<F: Real>(fallen: Var<'_, F>) -> Var<'_, F> {
+pub(crate) fn distance<F: Real>(fallen: Var<'_, F>) -> Var<'_, F> {
     // e^(d/2) + √(e^d − 1) in logarithms: no overflow for large d, no cancellation for small d.
     fallen + (-(-fallen).expm1()).sqrt().log1p() * 2.0
 }
 
 /// The sigmoid, whose derivative keeps its digits where it is close to 1.
-fn sigmoid<F: Real>(z: Var<'_, F>) -> Var<'_, F> {
+pub(crate) fn sigmoid<F: Real>(z: Var<'_, F>) -> Var<'_, F> {
     above(z, 0.0).select(1.0 - (-z).sigmoid(), z.sigmoid())
 }
 

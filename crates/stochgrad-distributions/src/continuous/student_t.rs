@@ -213,8 +213,15 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
         Ok(finite_draws(self.location + noise.lower.select(distance, -distance)))
     }
 
-    /// A normal sample over the root of a gamma variate, which is kept within the range of floating-point numbers.
+    /// A normal sample over the root of a gamma variate.
     fn by_normal(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
+        let (distance, stretch) = self.distance_by_normal(draw)?;
+        Ok(marked(self.location + distance, stretch))
+    }
+
+    /// A normal sample over the root of a gamma variate, times the scale, which is kept within the range of
+    /// floating-point numbers; and the logarithm of its factor, with which a sample is marked.
+    pub(crate) fn distance_by_normal(&self, draw: &Draw<'_, F>) -> DistributionResult<(Var<'t, F>, Var<'t, F>)> {
         let (event, half) = (self.event_shape(), self.degrees_of_freedom * 0.5);
         // The halves of the smallest numbers are not 0.
         let half = half.map(Map::MaxScalar(F::MIN_POSITIVE.to_f64()));
@@ -227,7 +234,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
         let above = (self.scale.ln() + half.ln() * 0.5).relu();
         let (largest, stretch) = (largest_stretch::<F>(), above - logs * 0.5);
         let held = held_logarithm("StudentT", stretch, [-largest, largest]).exp();
-        Ok(marked(self.location + factor.minimum(one) * noise * held, stretch))
+        Ok((factor.minimum(one) * noise * held, stretch))
     }
 }
 

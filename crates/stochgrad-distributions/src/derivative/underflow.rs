@@ -142,7 +142,7 @@ impl HeldAdjoint {
 /// What to try where a derivative is refused.
 fn advice<F: Real>() -> String {
     format!(
-        "use larger concentrations, {}a cost without logarithms or poles at 0, or a method without a path \
+        "use parameters of shorter tails (larger concentrations), {}a cost without logarithms or poles at 0, or a method without a path \
          (ScoreFunction, MeasureValued)",
         if F::NAME == "f32" { "f64, " } else { "" },
     )

@@ -29,14 +29,14 @@
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
 use crate::discrete::tails::{Tail, just_above, tails};
-use crate::distribution::consecutive::{count_integers, list_integers};
+use crate::distribution::consecutive::{common_trials, count_integers, list_integers};
 use crate::distribution::{
     Alternatives, Boundary, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IntegerSupport,
     KlDivergence, Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support,
     WeakDerivative,
 };
 use crate::distribution::{SamplePath, whole};
-use crate::error::{DistributionError, DistributionResult};
+use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use crate::parameter::probability::{ProbabilityOrLogit, above_zero};
@@ -222,36 +222,13 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Binomial<Var<'t, F>> {
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Binomial<Var<'t, F>> {}
 
-impl<F: Real> Binomial<Var<'_, F>> {
-    /// The number of trials of all elements.
-    ///
-    /// # Errors
-    /// If the elements have different numbers of trials, or something else than a count.
-    fn common_trials(&self) -> DistributionResult<F> {
-        let unsettled =
-            |problem: &str| Err(DistributionError::Unsupported { distribution: "Binomial", problem: problem.into() });
-        let trials = self.trials.peek()?;
-        match trials.as_slice() {
-            [] => unsettled("no element has a number of trials; give at least one"),
-            [first, rest @ ..] if rest.iter().any(|n| n != first) => unsettled(
-                "the elements have different numbers of trials, so that no one support fits all; sample them as \
-                 separate nodes, or use another method",
-            ),
-            [first, ..] if !(first.to_f64() >= 0.0 && first.is_finite()) => {
-                unsettled("the number of trials is not a count; validate the parameters")
-            }
-            [first, ..] => Ok(*first),
-        }
-    }
-}
-
 impl<'t, F: Real> FiniteSupport<'t, F> for Binomial<Var<'t, F>> {
     fn states(&self) -> DistributionResult<u128> {
-        count_integers("Binomial", F::ZERO, self.common_trials()?)
+        count_integers("Binomial", F::ZERO, common_trials("Binomial", self.trials)?)
     }
 
     fn element_support(&self) -> DistributionResult<Tensor<F>> {
-        list_integers(self, F::ZERO, self.common_trials()?)
+        list_integers(self, F::ZERO, common_trials("Binomial", self.trials)?)
     }
 
     fn probability_each(&self, value: Var<'t, F>) -> Var<'t, F> {

@@ -23,7 +23,7 @@
 //! whose sum is 0, such as those of a softmax.
 
 use crate::capabilities;
-use crate::discrete::tails::{Tail, of_probability, tails};
+use crate::discrete::tails::{Tail, at_most_one, of_probability, tails};
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentCategories,
     IntegerSupport, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative,
@@ -105,19 +105,23 @@ impl<'t, F: Real> Categorical<Var<'t, F>> {
 impl<'t, F: Real> Categorical<Var<'t, F>> {
     /// The entries of a table at the categories of `value`.
     fn pick(&self, table: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
-        let own = self.event_shape();
-        let each = Shape::broadcast(&value.shape(), &own).unwrap_or_else(|| own.clone());
-        // An index along the last axis has the same rank as the table.
-        let value = if value.shape().len() < each.len() { value.broadcast_to(each.clone()) } else { value };
-        let full: Shape = each.iter().copied().chain([self.categories()]).collect();
-        let table = if each == own { table } else { table.broadcast_to(full) };
-        table.gather(-1, value.unsqueeze(-1)).sum_axis(-1)
+        pick(table, self.event_shape(), value)
     }
 
     /// The categories where noise is not recorded: the exact oracle splits it instead.
     fn inverted(&self, draw: &Draw<'_, F>) -> DistributionResult<Tensor<F>> {
         draw.categorical(&self.event_shape(), &self.parameter.table("Categorical", draw)?)
     }
+}
+
+/// The entries of a table at the categories of `value`. The table has the event axes `own`, then the categories.
+pub(crate) fn pick<'t, F: Real>(table: Var<'t, F>, own: Shape, value: Var<'t, F>) -> Var<'t, F> {
+    let each = Shape::broadcast(&value.shape(), &own).unwrap_or_else(|| own.clone());
+    // An index along the last axis has the same rank as the table.
+    let value = if value.shape().len() < each.len() { value.broadcast_to(each.clone()) } else { value };
+    let full: Shape = each.iter().copied().chain(table.shape().last().copied()).collect();
+    let table = if each == own { table } else { table.broadcast_to(full) };
+    table.gather(-1, value.unsqueeze(-1)).sum_axis(-1)
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
@@ -178,11 +182,6 @@ impl<'t, F: Real> Distribution<'t, F> for Categorical<Var<'t, F>> {
     }
 
     capabilities!();
-}
-
-/// A sum of probabilities without the rounding that takes it above 1; the derivative is that of the sum.
-fn at_most_one<F: Real>(sum: Var<'_, F>) -> Var<'_, F> {
-    sum - (sum.held() - 1.0).relu()
 }
 
 impl<'t, F: Real> Categorical<Var<'t, F>> {

@@ -1,14 +1,17 @@
 //! Checks of values outside the support: the log-probability is −∞ there, and no derivative is NaN.
 
 use crate::discrete::bernoulli::Bernoulli;
+use crate::discrete::beta_binomial::BetaBinomial;
 use crate::discrete::binomial::Binomial;
 use crate::discrete::categorical::Categorical;
 use crate::discrete::discrete_uniform::DiscreteUniform;
 use crate::discrete::geometric::Geometric;
 use crate::discrete::negative_binomial::NegativeBinomial;
+use crate::discrete::ordered_logistic::OrderedLogistic;
 use crate::discrete::poisson::Poisson;
 use crate::discrete::skellam::Skellam;
 use crate::distribution::Distribution;
+use crate::{Hurdle, ZeroInflated};
 use stochgrad_tape::{Tape, Var};
 
 /// A distribution of one parameter.
@@ -43,6 +46,10 @@ fn impossible_values_have_no_probability() {
     check(&|_, p| Box::new(NegativeBinomial::from_logits(2.0, p)), &[&beyond[..], &[-2.0]].concat());
     check(&|_, p| Box::new(Binomial::from_probabilities(3.0, p)), &[&beyond[..], &[4.0]].concat());
     check(&|_, p| Box::new(Binomial::from_logits(3.0, p)), &[&beyond[..], &[4.0]].concat());
+    check(&|_, a| Box::new(BetaBinomial::new(3.0, a, 2.0)), &[&beyond[..], &[4.0]].concat());
+    check(&|_, p| Box::new(ZeroInflated::from_probability(p, Poisson::from_rate(p)).unwrap()), &beyond);
+    check(&|_, p| Box::new(Hurdle::from_probability(p, Poisson::from_rate(p)).unwrap()), &beyond);
+    check(&|tape, p| Box::new(OrderedLogistic::new(p, tape.constant([0.0]))), &[&beyond[..], &[2.0]].concat());
     check(&|_, p| Box::new(Skellam::new(p, p)), &[-0.5, 0.5, f64::NEG_INFINITY, f64::INFINITY]);
     let categories = [&beyond[..], &[2.0, 3.0]].concat();
     check(&|_, p| Box::new(Categorical::from_logits(Var::stack(&[p, p * 0.0]).unwrap())), &categories);

@@ -12,23 +12,25 @@
 //! | capability | |
 //! |---|---|
 //! | score | $x \ln\lambda - \lambda - \ln x!$, any order |
+//! | entropy | for $\lambda \le 64$ the sum over the counts that carry mass, else its asymptotic series; any order |
 //! | weak derivative | $\partial_\lambda E f(X) = E[f(X + 1) - f(X)]$; by $\ln\lambda$ times $\lambda$. One replay (Mohamed et al. 2020) |
 //! | stochastic derivative | right: to $X + 1$ at rate 1; left: to $X - 1$ at rate $X/\lambda$ (Arya et al. 2022) |
 
 use crate::capabilities;
 use crate::derivative::weak::drawn_by_quantile;
 use crate::discrete::tails::{Tail, tails};
-use crate::distribution::check_parameter;
 use crate::distribution::{
-    Alternatives, Boundary, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence, Parameter, Parameters,
-    QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Alternatives, Boundary, ClosedFormEntropy, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence,
+    Parameter, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
 };
+use crate::distribution::{above, check_parameter};
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use crate::parameter::probability::above_zero;
 use crate::parameter::rate_or_log::RateOrLog;
 use smallvec::smallvec;
+use std::f64::consts::PI;
 use stochgrad_tape::{Condition, Var, special};
 use stochgrad_tensor::random::Fill;
 use stochgrad_tensor::special::poisson_cdf;
@@ -261,6 +263,48 @@ impl<'t, F: Real> StochasticDerivative<'t, F> for Poisson<Var<'t, F>> {
                 Alternatives { values: vec![up, down], weights: vec![gain * ((at_end + 1.0) * 0.5), loss * 0.5] }
             }
         }))
+    }
+}
+
+/// The rate up to which the entropy is a sum.
+const SUMMED: f64 = 64.0;
+
+/// The number of counts in the sum: beyond them is less than 1e-60 of the probability.
+const COUNTS: usize = 240;
+
+/// The coefficients of the asymptotic series of the entropy in 1/λ, less ln(2πeλ)/2. Its error at λ = 64 is 2e-14.
+/// Source: Evans and Boersma, "The entropy of a Poisson distribution", SIAM Review 30, 1988, problem 87-6.
+const SERIES: [f64; 8] = [
+    1.0 / 12.0,
+    1.0 / 24.0,
+    19.0 / 360.0,
+    9.0 / 80.0,
+    863.0 / 2520.0,
+    1375.0 / 1008.0,
+    33_953.0 / 5040.0,
+    57_281.0 / 1440.0,
+];
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Poisson<Var<'t, F>> {
+    /// The sum over the counts that carry mass, and an asymptotic series for rates above 64. The relative error is below
+    /// 1e-13 in `f64`. At a rate of 0 the derivative with respect to the rate is infinite; it is that at 1e-300.
+    fn entropy(&self) -> Var<'t, F> {
+        let (tape, rate) = (self.rate().tape(), self.rate());
+        let large = above(rate, SUMMED);
+        let [zero, one, many] = [0.0, 1.0, SUMMED].map(|number| tape.constant(number));
+        let few = match self.parameter {
+            RateOrLog::Rate(rate) => Poisson::from_rate(above_zero(large.select(one, rate)).unsqueeze(-1)),
+            RateOrLog::Log(log) => Poisson::from_log_rate(large.select(zero, log).unsqueeze(-1)),
+        };
+        let logs = few.log_prob_each(tape.constant(Tensor::from_fn([COUNTS], F::from_usize)));
+        // What has underflowed has no part in the sum, and its derivatives may be infinite.
+        let possible = logs.exp().held().gt(zero);
+        let logs = possible.select(logs, zero);
+        let sum = -(logs.exp() * logs).sum_axis(-1);
+        let inverse = large.select(rate, many).recip();
+        let series = SERIES.iter().rev().fold(zero, |sum, &coefficient| (sum + coefficient) * inverse);
+        let limit = (1.0 + (2.0 * PI).ln() - inverse.ln()) * 0.5 - series;
+        large.select(limit, sum).sum()
     }
 }
 

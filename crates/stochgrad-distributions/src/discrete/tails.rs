@@ -87,6 +87,11 @@ macro_rules! tails {
 
 pub(crate) use tails;
 
+/// A sum of probabilities without the rounding that takes it above 1; the derivative is that of the sum.
+pub(crate) fn at_most_one<F: Real>(sum: Var<'_, F>) -> Var<'_, F> {
+    sum - (sum.held() - 1.0).relu()
+}
+
 /// A quantile where the probability is one, else NaN.
 pub(crate) fn of_probability<'t, F: Real>(probability: Var<'t, F>, quantile: Var<'t, F>) -> Var<'t, F> {
     probability.map(Map::Within(0.0, 1.0)).select(quantile, probability.tape().constant(f64::NAN))

@@ -115,11 +115,32 @@ pub(crate) fn confine_real<'t, F: Real>(
     between(value, -F::MAX.to_f64(), F::MAX.to_f64(), density)
 }
 
+/// As [`confine_real`], for values whose elements have `rank` axes: the log-density of an element is −∞ where one of its
+/// numbers is infinite. `density` gets 0 in place of these numbers.
+#[track_caller]
+pub(crate) fn confine_finite<'t, F: Real>(
+    value: Var<'t, F>,
+    rank: usize,
+    density: impl FnOnce(Var<'t, F>) -> Var<'t, F>,
+) -> Var<'t, F> {
+    let tape = value.tape();
+    let infinite = outside(value, -F::MAX.to_f64(), F::MAX.to_f64());
+    let within = infinite.select(tape.constant(0.0), value);
+    infinite.sum_last(rank).select(tape.constant(f64::NEG_INFINITY), density(within))
+}
+
 /// The logarithm of a probability or density, with zero derivatives where it is −∞: a factor of its derivative may be
 /// infinite there, and the weight of an impossible value is 0. If the logarithm jumps to −∞, its own operations say so.
 pub(crate) fn confine_possible<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
     let impossible = log.held().map(Map::Outside(-F::MAX.to_f64(), f64::INFINITY));
     impossible.select(log.tape().constant(f64::NEG_INFINITY), log)
+}
+
+/// The same value, with zero derivatives where it is infinite: a factor of its derivative may be 0 there, and another one
+/// infinite.
+pub(crate) fn held_at_infinity<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
+    let most = F::MAX.to_f64();
+    value.held().map(Map::Outside(-most, most)).select(value.held(), value)
 }
 
 /// What a distance from an end of the support is increased by, so that the end belongs to the support where the density

@@ -2,6 +2,7 @@
 
 use crate::distribution::Distribution;
 use crate::error::{DistributionError, DistributionResult};
+use stochgrad_tape::Var;
 use stochgrad_tensor::{Real, Tensor};
 
 /// The number of integers from `low` to `high`. It is known without a list of them.
@@ -26,6 +27,26 @@ pub(crate) fn count_integers<F: Real>(distribution: &'static str, low: F, high: 
         ));
     }
     Ok((high - low) as u128 + 1)
+}
+
+/// The number of trials of all elements of a distribution.
+///
+/// # Errors
+/// If the elements have different numbers of trials, or something else than a count.
+pub(crate) fn common_trials<F: Real>(distribution: &'static str, trials: Var<'_, F>) -> DistributionResult<F> {
+    let unsettled = |problem: &str| Err(DistributionError::Unsupported { distribution, problem: problem.into() });
+    let trials = trials.peek()?;
+    match trials.as_slice() {
+        [] => unsettled("no element has a number of trials; give at least one"),
+        [first, rest @ ..] if rest.iter().any(|n| n != first) => unsettled(
+            "the elements have different numbers of trials, so that no one support fits all; sample them as separate \
+             nodes, or use another method",
+        ),
+        [first, ..] if !(first.to_f64() >= 0.0 && first.is_finite()) => {
+            unsettled("the number of trials is not a count; validate the parameters")
+        }
+        [first, ..] => Ok(*first),
+    }
 }
 
 /// The integers from `low` to `high`.

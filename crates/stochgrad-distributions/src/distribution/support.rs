@@ -46,6 +46,10 @@ pub enum Support {
     Vectors(usize),
     /// Vectors of positive numbers of this length whose sum is 1.
     Simplex(usize),
+    /// Vectors of length 1 with this number of coordinates.
+    Sphere(usize),
+    /// Real matrices with these numbers of rows and columns.
+    Matrices(usize, usize),
     /// Symmetric positive definite matrices of this size.
     PositiveDefinite(usize),
     /// Lower Cholesky factors of correlation matrices of this size.
@@ -56,6 +60,8 @@ pub enum Support {
     Rankings(usize, usize),
     /// Vectors of bits with this many ones, of this length.
     Subsets(usize, usize),
+    /// Vectors of this length, of integers from 0 up to this number, without it.
+    Sequences(usize, usize),
     /// A set that no other variant describes.
     Custom(CustomSupport),
 }
@@ -97,12 +103,44 @@ impl Support {
             | Support::Integers
             | Support::Vectors(_)
             | Support::Simplex(_)
+            | Support::Sphere(_)
+            | Support::Matrices(..)
             | Support::PositiveDefinite(_)
             | Support::CorrelationFactors(_)
             | Support::Values
             | Support::Rankings(..)
-            | Support::Subsets(..) => false,
+            | Support::Subsets(..)
+            | Support::Sequences(..) => false,
             Support::Custom(custom) => custom.continuous_scalar,
+        }
+    }
+
+    /// Whether the values have probabilities and no densities. No for custom supports, of which this is not known.
+    pub fn is_discrete(self) -> bool {
+        match self {
+            Support::Bits
+            | Support::Categories(_)
+            | Support::OneHot(_)
+            | Support::Counts
+            | Support::CountVectors(_)
+            | Support::Integers
+            | Support::Values
+            | Support::Rankings(..)
+            | Support::Subsets(..)
+            | Support::Sequences(..) => true,
+            Support::Real
+            | Support::Positive
+            | Support::UnitInterval
+            | Support::Between(..)
+            | Support::Interval
+            | Support::Angles
+            | Support::Vectors(_)
+            | Support::Simplex(_)
+            | Support::Sphere(_)
+            | Support::Matrices(..)
+            | Support::PositiveDefinite(_)
+            | Support::CorrelationFactors(_)
+            | Support::Custom(_) => false,
         }
     }
 

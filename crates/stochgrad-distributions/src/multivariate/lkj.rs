@@ -14,6 +14,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
+//! | entropy | any order, from the means of the logarithms of the squared diagonal, which are beta variates |
 //! | reparameterised | row by row from a beta variate and a direction (the onion method); order 2, through implicit derivatives of gamma variates |
 //!
 //! Source: Lewandowski, Kurowicka and Joe, "Generating random correlation matrices based on vines and extended onion
@@ -173,6 +174,20 @@ impl<'t, F: Real> Distribution<'t, F> for Lkj<Var<'t, F>> {
     }
 
     capabilities!();
+}
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Lkj<Var<'t, F>> {
+    fn entropy(&self) -> Var<'t, F> {
+        // The squared diagonal of row k is of the distribution Beta(η + (n − 1 − k)/2, k/2); row 0 is fixed.
+        let (n, eta) = (self.dimension as f64, self.concentration.unsqueeze(-1));
+        let below = self.of_rows(|k| if k == 0.0 { 0.0 } else { 1.0 });
+        let halves = self.of_rows(|k| if k == 0.0 { 1.0 } else { 0.5 * k });
+        let first = eta + self.of_rows(|k| 0.5 * (n - 1.0 - k));
+        let mean_log = -special::digamma_difference(first, first + halves);
+        let powers = self.of_rows(|k| if k == 0.0 { 0.0 } else { 0.5 * k * PI.ln() - lgamma(0.5 * k) });
+        let normalizers = special::log_beta(first, halves) + powers;
+        ((normalizers - (first - 1.0) * mean_log) * below).sum()
+    }
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Lkj<Var<'t, F>> {}

@@ -9,17 +9,20 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order |
+//! | entropy | sums over the counts of each category, up to $n = 2^{20}$; any order in the probabilities |
 //! | weak derivative | one trial moves: constant $n$, $X - e_I + e_k$ for every $k$, with the derivatives of $p_k$, $I$ the category of a trial of $X$ |
 //!
 //! The weak derivative moves one of the $n$ trials: its category has the derivatives of a categorical distribution, and
 //! the other trials stay as they are. Given $X$, the chosen trial has category $i$ with probability $X_i/n$.
 
+use crate::discrete::summed::Summed;
 use crate::distribution::whole;
 use crate::family;
 use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
+use std::panic::Location;
 use std::sync::Arc;
-use stochgrad_tape::{Description, Primitive, PrimitiveInputs, Smoothness};
+use stochgrad_tape::{Description, Primitive, PrimitiveInputs, Smoothness, TapeError};
 use stochgrad_tensor::layout::category_counts;
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::reduce;
@@ -263,6 +266,26 @@ impl<'t, F: Real> Distribution<'t, F> for Multinomial<Var<'t, F>> {
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for Multinomial<Var<'t, F>> {}
 
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Multinomial<Var<'t, F>> {
+    /// The expectation of the log-probability, which is a sum of functions of single counts. The derivative with respect
+    /// to a logit is right where its probability does not underflow.
+    #[track_caller]
+    fn entropy(&self) -> Var<'t, F> {
+        let (event, at) = (self.event_shape(), Location::caller());
+        let trials = self.trials.stop_gradient();
+        let p = self.parameter.probabilities().broadcast_to(event.clone());
+        let last = trials.unsqueeze(-1).broadcast_to(event);
+        let [all, share] = [last, p].map(|table| table.unsqueeze(-1));
+        match Summed::new("Multinomial", "trials", last, |count| special::binomial_log_pmf(count, all, share)) {
+            Ok(summed) => {
+                let each = summed.expectation(|count| -special::poisson_log_pmf(count, all * share)).sum_axis(-1);
+                (each + special::poisson_log_pmf(trials, trials)).sum()
+            }
+            Err(error) => trials.tape().fail(TapeError::Other { message: error.to_string(), at }),
+        }
+    }
+}
+
 impl<'t, F: Real> WeakDerivative<'t, F> for Multinomial<Var<'t, F>> {
     fn weak_derivative(
         &self,
@@ -289,7 +312,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Multinomial<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::noise::{KeyedNoise, NoiseKey};
-    use crate::testing::{Evaluated, check_family, on_samples, variance};
+    use crate::testing::{Evaluated, check_family, on_samples, tangent, variance};
     use approx::{assert_abs_diff_eq, assert_relative_eq};
     use stochgrad_tape::{PlateKind, Plates, Tape};
 
@@ -306,6 +329,36 @@ mod tests {
 
     fn cost(x: &[f64]) -> f64 {
         (x[0] + 2.0 * x[1]).sin() + 0.1 * x[2] * x[2]
+    }
+
+    #[test]
+    fn the_entropy_is_that_of_the_sum() {
+        for by_logits in [true, false] {
+            let tape = Tape::<f64>::new();
+            let theta = tape.parameter(if by_logits { [0.3, -0.4, 0.1] } else { [0.2, 0.5, 0.3] });
+            let distribution = match by_logits {
+                true => Multinomial::from_logits(4.0, theta),
+                false => Multinomial::from_probabilities(4.0, theta),
+            };
+            let table = tape.constant(Tensor::from(outcomes().concat().as_slice()).with_shape([outcomes().len(), 3]));
+            let logs = distribution.log_prob_each(table);
+            let (own, sum) = (distribution.entropy(), -(logs.exp() * logs).sum());
+            assert_abs_diff_eq!(own.item().unwrap(), sum.item().unwrap(), epsilon = 1e-13);
+            // Along directions that keep the sum of the probabilities.
+            let slopes = [own, sum].map(|value| tangent(tape.backward(value, [theta]).unwrap()[0].as_slice()));
+            for (own, sum) in slopes[0].iter().zip(&slopes[1]) {
+                assert_abs_diff_eq!(own, sum, epsilon = 1e-12);
+            }
+        }
+        let tape = Tape::<f64>::new();
+        let certain = tape.parameter([1.0, 0.0]);
+        let entropy = Multinomial::from_probabilities(5.0, certain).entropy();
+        assert_abs_diff_eq!(entropy.item().unwrap(), 0.0, epsilon = 1e-15);
+        assert!(tape.backward(entropy, [certain]).unwrap()[0].as_slice().iter().all(|slope| !slope.is_nan()));
+        // Two categories are binomial.
+        let both = Multinomial::from_probabilities(1e4, tape.constant([0.3, 0.7])).entropy().item().unwrap();
+        let one = crate::discrete::Binomial::from_probabilities(1e4, tape.constant(0.3)).entropy().item().unwrap();
+        assert_relative_eq!(both, one, max_relative = 1e-12);
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub(crate) fn solve<'t, F: Real>(triangle: Var<'t, F>, vector: Var<'t, F>, trans
 
 /// Σ (r² − 1 − ln r²) over the diagonal of lower triangular matrices plus the squares below it, without cancellation
 /// near the identity.
-fn spread_divergence<F: Real>(triangle: Var<'_, F>) -> Var<'_, F> {
+pub(crate) fn spread_divergence<F: Real>(triangle: Var<'_, F>) -> Var<'_, F> {
     let variances = triangle.diagonal().square();
     let along = special::deviance(variances.tape().constant(1.0), variances).sum_axis(-1);
     along + below_diagonal(triangle).square().sum_last(2)

@@ -104,7 +104,7 @@ impl<'t, F: Real> Wishart<Var<'t, F>> {
 /// A lower Cholesky factor whose product with its transpose has a Cholesky factor to rounding, too. Near the least
 /// degrees of freedom, entries of the diagonal are so small that the product is singular to rounding; they are raised
 /// to the least size that survives. The derivative is that of the factor itself.
-struct Regular;
+pub(crate) struct Regular;
 
 impl Regular {
     /// The least size of an entry of the diagonal of `n` rows, in units of the length of the rest of the row.

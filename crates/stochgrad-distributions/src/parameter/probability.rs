@@ -93,7 +93,7 @@ impl<'t, F: Real> ProbabilityOrLogit<Var<'t, F>> {
     }
 
     /// The logarithms of `p` and `1 − p`, which are −∞ at 0 with derivatives that are finite there.
-    fn logs(&self) -> (Var<'t, F>, Var<'t, F>) {
+    pub(crate) fn logs(&self) -> (Var<'t, F>, Var<'t, F>) {
         match *self {
             ProbabilityOrLogit::Probability(p) => (p.map(Map::LnHeld), (1.0 - p).map(Map::LnHeld)),
             ProbabilityOrLogit::Logit(l) => (l.log_sigmoid(), (-l).log_sigmoid()),

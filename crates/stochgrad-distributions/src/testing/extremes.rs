@@ -14,7 +14,7 @@ fn assert_path_finite(build: Build, parameters: &[f64], seed: u64) {
     let noise = KeyedNoise::new(seed, 0);
     let draw = on_samples(&tape, &noise, 1000);
     let Some(path) = distribution.capabilities().reparameterized else { return };
-    let sample = path.rsample(&draw).expect("samples").mean_over(draw.plates()[0]);
+    let sample = path.rsample(&draw).expect("samples").sum().mean_over(draw.plates()[0]);
     match tape.backward_all(sample, &leaves) {
         Ok(gradients) => {
             let finite = gradients.iter().all(Tensor::all_finite);

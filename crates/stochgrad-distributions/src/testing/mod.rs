@@ -36,6 +36,8 @@
 
 mod continuous;
 mod discrete;
+#[cfg(test)]
+mod estimators;
 mod extremes;
 #[cfg(test)]
 mod internal;
@@ -52,6 +54,8 @@ pub use samples::{Build, assert_close};
 
 #[cfg(test)]
 pub(crate) use discrete::{COSTS, SIDES, States, check_weak_arguments};
+#[cfg(test)]
+pub(crate) use estimators::{check_estimators, check_moments, vector};
 #[cfg(test)]
 pub(crate) use internal::{Evaluated, Fixed, capabilities, check_description, check_uniform, tangent, with_gradient};
 #[cfg(test)]

@@ -157,8 +157,34 @@ def binomial(k, n, p):
     return lngamma(n + 1) - lngamma(k + 1) - lngamma(n - k + 1) + k * mp.log(p) + (n - k) * mp.log1p(-p)
 
 
+def zipf(k, s):
+    """Over eight ranks."""
+    return -s * mp.log(k) - mp.log(sum(mpf(j) ** -s for j in range(1, 9))) if 1 <= k <= 8 else -INF
+
+
+def hypergeometric(k, n, good, m):
+    if not max(0, m - n + good) <= k <= min(m, good):
+        return -INF
+    choose = lambda a, b: lngamma(a + 1) - lngamma(b + 1) - lngamma(a - b + 1)
+    return choose(good, k) + choose(n - good, m - k) - choose(n, m)
+
+
+def beta_binomial(k, n, a, b):
+    if not 0 <= k <= n or k != mp.floor(k):
+        return -INF
+    return lngamma(n + 1) - lngamma(k + 1) - lngamma(n - k + 1) + lnbeta(k + a, n - k + b) - lnbeta(a, b)
+
+
 def negative_binomial(k, r, p):
     return lngamma(k + r) - lngamma(r) - lngamma(k + 1) + r * mp.log(p) + k * mp.log1p(-p)
+
+
+def inflated(k, p, r):
+    return mp.log((p if k == 0 else 0) + (1 - p) * mp.exp(k * mp.log(r) - r - lngamma(k + 1)))
+
+
+def hurdle(k, p, r):
+    return mp.log(p) if k == 0 else mp.log1p(-p) + k * mp.log(r) - r - lngamma(k + 1) - mp.log(-mp.expm1(-r))
 
 
 def skellam(k, a, b):
@@ -186,6 +212,13 @@ def student_cdf(x, nu, m, s):
         return mpf(1) / 2 + mp.quad(density, [0] + [k * mp.sign(z) for k in range(1, 9) if k < abs(z)] + [z])
     tail = mp.betainc(nu / 2, mpf(1) / 2, 0, nu / (nu + z * z), regularized=True) / 2
     return tail if z <= 0 else 1 - tail
+
+
+def half_student_cdf(x, nu, s):
+    z = x / s
+    if nu > 10 ** 3:
+        return 2 * student_cdf(x, nu, 0, s) - 1
+    return mp.betainc(mpf(1) / 2, nu / 2, 0, z * z / (nu + z * z), regularized=True)
 
 
 def gamma_p(a, x):
@@ -239,10 +272,95 @@ def inverse_gaussian_cdf(x, m, l):
     return ncdf(r * (x / m - 1)) + mp.exp(2 * l / m) * ncdf(-r * (x / m + 1))
 
 
+def fisher_log(x, m, n):
+    return m / 2 * mp.log(m * x / (m * x + n)) + n / 2 * mp.log(n / (m * x + n)) - mp.log(x) - lnbeta(m / 2, n / 2)
+
+
+def triangular(x, l, m, h):
+    if not l <= x <= h:
+        return -INF
+    share = (x - l) / (m - l) if x < m or m == h else (h - x) / (h - m)
+    return mp.log(2 * share / (h - l)) if share > 0 else -INF
+
+
+def triangular_cdf(x, l, m, h):
+    if x <= l or x >= h:
+        return mpf(x >= h)
+    if x < m or m == h:
+        return (x - l) ** 2 / ((h - l) * (m - l))
+    return 1 - (h - x) ** 2 / ((h - l) * (h - m))
+
+
+def shaped_log(k, z):
+    """ln(1 + kz)/k. The differences of derivatives need the series as well as the value at 0."""
+    if abs(k * z) < mpf(10) ** -9:
+        return mp.fsum((-k) ** n * z ** (n + 1) / (n + 1) for n in range(9))
+    return mp.log1p(k * z) / k
+
+
+def shaped_through(m, s, k, ends):
+    return lambda y: m + s * mp.expm1(k * y) / k, lambda y: s * mp.exp(k * y), ends
+
+
+def generalized_pareto(x, m, s, k):
+    z = (x - m) / s
+    return -(1 + k) * shaped_log(k, z) - mp.log(s) if z >= 0 and 1 + k * z > 0 else -INF
+
+
+def extreme_log(y, k):
+    return -(1 + k) * y - mp.exp(-y)
+
+
 def concrete(x, t, logit):
     y = mp.log(x) - mp.log1p(-x)
     z = logit - t * y
     return mp.log(t) + z - 2 * mp.log1p(mp.exp(z)) - mp.log(x) - mp.log1p(-x)
+
+
+def asymmetric_laplace(x, m, s, k):
+    z = (x - m) / s
+    return -(z * k if z > 0 else -z / k) - mp.log(s * (k + 1 / k))
+
+
+def asymmetric_laplace_cdf(x, m, s, k):
+    z = (x - m) / s
+    return k * k / (1 + k * k) * mp.exp(z / k) if z < 0 else 1 - mp.exp(-z * k) / (1 + k * k)
+
+
+def johnson_su(x, g, d, m, s):
+    y = (x - m) / s
+    return mp.log(d / s) - (mp.log1p(y * y) + (g + d * mp.asinh(y)) ** 2 + mp.log(2 * mp.pi)) / 2
+
+
+def generalized_normal(x, m, a, b):
+    return -abs((x - m) / a) ** b - mp.log(2 * a) - lngamma(1 + 1 / b)
+
+
+def generalized_normal_cdf(x, m, a, b):
+    z = abs((x - m) / a) ** b
+    tail = mp.gammainc(1 / b, z, INF, regularized=True) / 2 if z > 2 else mpf(1) / 2 - mp.gammainc(1 / b, 0, z, regularized=True) / 2
+    return tail if x < m else 1 - tail
+
+
+def modified_gaussian(x, m, s, r):
+    z, k = (x - m) / s, r * s
+    return mp.log(r) + k * k / 2 - k * z + mp.log(ncdf(z - k))
+
+
+def modified_gaussian_cdf(x, m, s, r):
+    z, k = (x - m) / s, r * s
+    return ncdf(z) - mp.exp(k * k / 2 - k * z) * ncdf(z - k)
+
+
+def skew_normal(x, m, s, a):
+    z = (x - m) / s
+    return mp.log(2 / s) - z * z / 2 - mp.log(2 * mp.pi) / 2 + mp.log(ncdf(a * z))
+
+
+def sinh_arcsinh(x, e, d, m, s):
+    y = (x - m) / s
+    z = d * mp.asinh(y) - e
+    return mp.log(d / s) + mp.log(mp.cosh(z)) - (mp.log1p(y * y) + mp.sinh(z) ** 2 + mp.log(2 * mp.pi)) / 2
 
 
 EG = mp.euler
@@ -291,6 +409,10 @@ DISTRIBUTIONS = [
         lambda n, l: (0, int(n)),
         [([7.0, 0.3], [0.0, 2.0, 7.0], True), ([30.0, -1.8], [3.0, 24.0, 30.0], True), ([1e9, 0.0], [5e8, 499990000.0], False),
          ([10.0, 50.0], [4.0, 10.0], False), ([10.0, -50.0], [0.0, 4.0], False)], discrete=True, fixed=["trials"]),
+    Distribution("BetaBinomial(trials, alpha, beta)", beta_binomial, lambda n, a, b: (0, int(n)),
+        [([7.0, 2.3, 1.4], [0.0, 2.0, 7.0, 8.0], True), ([30.0, 0.6, 0.2], [3.0, 24.0, 30.0], True), ([1.0, 1e-8, 3.0], [0.0, 1.0], False),
+         ([12.0, 1e9, 3e9], [0.0, 3.0, 12.0], False), ([1e6, 2.0, 3.0], [0.0, 4e5, 1e6], False), ([300.0, 1e-3, 50.0], [0.0, 100.0, 300.0], False)],
+        discrete=True, fixed=["trials"], cdf=sum_from(lambda n, a, b: 0, beta_binomial)),
     Distribution("Geometric(probability)", counts(lambda k, p: k * mp.log1p(-p) + mp.log(p)), lambda p: (0, int(110 / -math.log1p(-p)) + 10),
         [([0.3], [0.0, 3.0, 40.0], True), ([0.8], [0.0, 2.0, 9.0], True), ([1e-9], [0.0, 1e9, 3e9], False), ([1 - 1e-12], [0.0, 1.0, 2.0], False)],
         discrete=True, cdf=lambda k, p: 1 - (1 - p) ** (k + 1), entropy=lambda p: -(p * mp.log(p) + (1 - p) * mp.log1p(-p)) / p),
@@ -303,6 +425,12 @@ DISTRIBUTIONS = [
     Distribution("Poisson(rate)", counts(lambda k, r: k * mp.log(r) - r - lngamma(k + 1)), lambda r: (0, int(10 * r + 150)),
         [([2.5], [0.0, 2.0, 30.0], True), ([12.0], [3.0, 12.0, 40.0], True), ([1e9], [1e9, 999950000.0, 1000100000.0], False), ([1e-12], [0.0, 1.0, 2.0], False)],
         discrete=True, cdf=lambda k, r: mp.gammainc(k + 1, r, INF, regularized=True) if r < 1e6 else mpf("nan")),
+    Distribution("Zipf(exponent)", zipf, lambda s: (1, 8),
+        [([1.3], [0.0, 1.0, 4.0, 8.0], True), ([0.4], [1.0, 2.0, 8.0, 9.0], True), ([40.0], [1.0, 2.0, 8.0], False), ([1e-8], [1.0, 5.0], False)],
+        discrete=True, cdf=sum_from(lambda s: 1, zipf)),
+    Distribution("Hypergeometric(population, successes, draws)", hypergeometric, lambda n, k, m: (int(max(0, m - n + k)), int(min(m, k))),
+        [([30.0, 12.0, 9.0], [0.0, 4.0, 9.0, 10.0], True), ([10.0, 7.0, 6.0], [2.0, 3.0, 5.0, 6.0], True), ([1e9, 3e8, 20.0], [0.0, 6.0, 20.0], False),
+         ([1e6, 1000.0, 2000.0], [0.0, 2.0, 30.0], False)], discrete=True, fixed=["population", "successes", "draws"], cdf=sum_from(lambda n, k, m: 0, hypergeometric)),
     Distribution("DiscreteUniform(low, high)", where(lambda k, l, h: l <= k <= h and k == mp.floor(k), lambda k, l, h: -mp.log(h - l + 1)), lambda l, h: (int(l), int(h)),
         [([1.0, 6.0], [0.0, 1.0, 4.0, 6.0, 7.0], True), ([-3.0, -3.0], [-3.0, -2.0], True), ([-1e9, 1e9], [-1e9, 5.0], False),
          ([0.0, 1.0], [0.0, 0.5, 1.0], True)], discrete=True, fixed=["low", "high"],
@@ -328,10 +456,23 @@ DISTRIBUTIONS = [
          ([1.0, 0.5, -30.0, -20.0], [-20.5, -20.01], False), ([0.0, 1e8, -1.0, 1.0], [-0.5, 0.9], False)], cdf=truncated_cdf, fixed=[], splits=lambda m, s, l, h: [l + (h - l) * k / 8 for k in range(1, 8)]),
     Distribution("Laplace(location, scale)", loc(lambda z: -abs(z) - mp.log(2)), wide, LINE, cdf=loc_cdf(lambda z: mp.exp(z) / 2 if z < 0 else 1 - mp.exp(-z) / 2),
         entropy=lambda m, s: 1 + mp.log(2 * s), splits=around),
+    Distribution("AsymmetricLaplace(location, scale, asymmetry)", asymmetric_laplace, lambda m, s, k: (m - 110 * s * k, m + 110 * s / k),
+        [([0.3, 0.8, 1.4], [-4.0, 0.1, 3.0], True), ([-1.0, 0.4, 0.6], [-2.0, -0.9, 0.5], True), ([1e6, 1e-3, 2.0], [999999.999, 1000000.002], False),
+         ([0.0, 1e8, 0.1], [-3e8, 5.0, 1e10], False), ([2.0, 1.0, 1e3], [-3000.0, 2.001], False), ([2.0, 1.0, 1e-4], [-30.0, 2.5, 25.0, 4e4], False)],
+        cdf=asymmetric_laplace_cdf, entropy=lambda m, s, k: 1 + mp.log(s * (k + 1 / k)), splits=lambda m, s, k: [m - 20 * s * k, m - 5 * s * k, m - s * k, m, m + s / k, m + 5 * s / k, m + 20 * s / k]),
     Distribution("Logistic(location, scale)", loc(lambda z: -z - 2 * mp.log1p(mp.exp(-z))), wide, LINE, cdf=loc_cdf(sigmoid), entropy=lambda m, s: 2 + mp.log(s), splits=around),
     Distribution("Gumbel(location, scale)", loc(lambda z: -z - mp.exp(-z)), lambda m, s: (m - 6 * s, m + 100 * s),
         [([0.3, 1.7], [-3.0, 0.1, 5.0], True), ([-1.0, 0.4], [-1.5, -0.9, 1.0], True), ([1e6, 1e-3], [1e6, 1000000.002], False), ([0.0, 1e8], [-3e8, 5.0, 1e9], False), ([0.0, 1.0], [-4.0, 30.0], False)],
         cdf=loc_cdf(lambda z: mp.exp(-mp.exp(-z))), entropy=lambda m, s: mp.log(s) + EG + 1, splits=around),
+    Distribution("Moyal(location, scale)", loc(lambda z: -(z + mp.exp(-z) + mp.log(2 * mp.pi)) / 2), lambda m, s: (m - 6 * s, m + 220 * s),
+        [([0.3, 0.7], [-2.0, 0.1, 5.0], True), ([-1.0, 0.4], [-1.5, -0.9, 1.0], True), ([1e6, 1e-3], [1e6, 1000000.002], False), ([0.0, 1e8], [-3e8, 5.0, 1e9], False), ([0.0, 1.0], [-6.0, 30.0, 80.0], False)],
+        cdf=loc_cdf(lambda z: mp.erfc(mp.exp(-z / 2) / mp.sqrt(2))), entropy=lambda m, s: mp.log(s) + (mp.log(2 * mp.pi) + EG + mp.log(2) + 1) / 2, splits=around),
+    Distribution("GeneralizedExtremeValue(location, scale, concentration)", lambda x, m, s, k: extreme_log(shaped_log(k, (x - m) / s), k) - mp.log(s),
+        lambda m, s, k: (m - s / k, INF) if k > 0 else (m - 1000 * s, m - s / k),
+        [([-0.7, 1.3, 0.2], [-4.0, 1.7, 40.0], False), ([0.5, 0.4, -0.3], [-1.0, 0.6, 1.7], True), ([0.0, 2.0, 0.0], [-4.0, 1.7, 60.0], False), ([0.0, 2.0, -1e-12], [-4.0, 1.7, 60.0], False),
+         ([1.0, 1e-8, 1.5], [1.00000001, 3.0, 1e20], False), ([-3.0, 1e8, -0.8], [-1e8, 1e7, 1.2e8], False)],
+        cdf=lambda x, m, s, k: mp.exp(-mp.exp(-shaped_log(k, (x - m) / s))), entropy=lambda m, s, k: mp.log(s) + EG * (1 + k) + 1,
+        through=lambda m, s, k: shaped_through(m, s, k, [-5, -3, -1, 0, 1, 3, 8, 20, 60, 150])),
     Distribution("Cauchy(location, scale)", loc(lambda z: -mp.log(mp.pi) - mp.log1p(z * z)), lambda m, s: (-INF, INF),
         [(v, a, False) for v, a, _ in LINE] + [([0.0, 1.0], [1e10, -1e150], False)],
         cdf=loc_cdf(lambda z: mp.atan2(1, -z) / mp.pi), entropy=lambda m, s: mp.log(4 * mp.pi * s), expected_sin=lambda m, s: mp.exp(-s) * mp.sin(m),
@@ -345,6 +486,32 @@ DISTRIBUTIONS = [
          ([1.0, 0.0, 1e8], [1e9, -5.0], False)], cdf=student_cdf,
         entropy=lambda nu, m, s: (nu + 1) / 2 * (mp.digamma((nu + 1) / 2) - mp.digamma(nu / 2)) + mp.log(nu) / 2 + lnbeta(nu / 2, mpf(1) / 2) + mp.log(s),
         expected_sin=lambda nu, m, s: mp.sin(m) * mp.besselk(nu / 2, mp.sqrt(nu) * s) * (mp.sqrt(nu) * s) ** (nu / 2) / mp.gamma(nu / 2) / 2 ** (nu / 2 - 1)),
+    Distribution("JohnsonSu(skewness, tailweight, location, scale)", johnson_su, lambda g, d, m, s: (-INF, INF),
+        [([-0.6, 1.8, 0.3, 0.9], [-2.0, 0.3, 4.0], True), ([1.5, 2.5, -1.0, 0.4], [-3.0, -1.2, 1.0], True), ([0.0, 1e3, 0.0, 1e3], [-3.0, 0.1, 5.0], False),
+         ([-3.0, 0.3, 1.0, 1e8], [-1e9, 5.0, 1e20], False), ([20.0, 1.0, 0.0, 1.0], [-1e9, -2e8, -1e7], False)],
+        cdf=lambda x, g, d, m, s: ncdf(g + d * mp.asinh((x - m) / s)),
+        through=lambda g, d, m, s: (lambda n: m + s * mp.sinh((n - g) / d), lambda n: s / d * mp.cosh((n - g) / d), list(range(-15, 16, 3)))),
+    Distribution("SinhArcsinh(skewness, tailweight, location, scale)", sinh_arcsinh, lambda e, d, m, s: (-INF, INF),
+        [([0.4, 1.6, 0.3, 0.9], [-1.0, 0.3, 2.0], True), ([-0.3, 0.7, -1.0, 0.4], [-3.0, -1.2, 1.0], True), ([0.0, 1e-2, 0.0, 1e3], [-3.0, 0.1, 1e10], False),
+         ([0.0, 30.0, 1.0, 1e8], [-5e6, 5.0, 2e7], False), ([-4.0, 1.0, 0.0, 1.0], [-60.0, -20.0, -1.0], False)],
+        cdf=lambda x, e, d, m, s: ncdf(mp.sinh(d * mp.asinh((x - m) / s) - e)),
+        through=lambda e, d, m, s: (lambda n: m + s * mp.sinh((mp.asinh(n) + e) / d), lambda n: s / d * mp.cosh((mp.asinh(n) + e) / d) / mp.sqrt(1 + n * n), list(range(-15, 16, 3)))),
+    Distribution("GeneralizedNormal(location, scale, power)", generalized_normal, lambda m, a, b: (m - a * mpf(110) ** (1 / b), m + a * mpf(110) ** (1 / b)),
+        [([0.3, 1.7, 1.3], [-4.0, 0.1, 3.0], True), ([-1.0, 0.4, 3.5], [-1.5, -0.9, -0.4], True), ([0.0, 1e8, 2.0], [-3e8, 5.0, 2e8], False),
+         ([2.0, 1.0, 0.1], [-1e6, 2.5, 1e9], False), ([0.0, 1.0, 1e3], [-0.999, 0.5, 1.001], False)],
+        cdf=generalized_normal_cdf, entropy=lambda m, a, b: 1 / b + mp.log(2 * a) + lngamma(1 + 1 / b), splits=lambda m, a, b: [m + a * v for v in (-8, -2, -1, -mpf(1) / 8, 0, mpf(1) / 8, 1, 2, 8)]),
+    Distribution("SkewNormal(location, scale, skewness)", skew_normal, lambda m, s, a: (m - 15 * s, m + 15 * s),
+        [([0.3, 1.7, 2.5], [-1.0, 0.1, 4.0], True), ([-1.0, 0.4, -0.7], [-2.0, -0.9, 0.5], True), ([0.0, 1e8, 1e-3], [-3e8, 5.0, 2e8], False),
+         ([2.0, 1.0, 1e6], [1.99999, 2.5, 9.0], False), ([0.0, 1.0, -40.0], [-5.0, 0.0, 3.0], False)], splits=around),
+    Distribution("ExponentiallyModifiedGaussian(location, scale, rate)", modified_gaussian, lambda m, s, r: (m - 15 * s, m + 15 * s + 110 / r),
+        [([0.3, 1.2, 0.6], [-3.0, 0.1, 9.0], True), ([-1.0, 0.4, 3.0], [-2.0, -0.9, 0.5], True), ([0.0, 1e8, 1e-4], [-3e8, 5.0, 2e8], False),
+         ([2.0, 1.0, 1e-3], [-5.0, 2.5, 900.0], False), ([2.0, 1.0, 1e-9], [-8.0, 2.5, 1e9], False), ([0.0, 1.0, 1e6], [-5.0, 0.1, 3.0], False)],
+        cdf=modified_gaussian_cdf, splits=lambda m, s, r: [m + v for v in (-5 * s, -s, 0, s, 5 * s, 2 / r, 10 / r, 30 / r)]),
+    Distribution("HalfStudentT(degrees_of_freedom, scale)", lambda x, nu, s: mp.log(2) - lnbeta(nu / 2, mpf(1) / 2) - mp.log(nu) / 2 - mp.log(s) - (nu + 1) / 2 * mp.log1p((x / s) ** 2 / nu),
+        lambda nu, s: (mpf(0), INF),
+        [([7.0, 1.7], [0.05, 1.7, 9.0], False), ([2.5, 0.4], [1e-9, 0.4, 9.0], False), ([0.05, 1.0], [0.3, 1e9], False), ([1e6, 1.0], [0.1, 1.0, 3.0], False), ([1.0, 1e8], [5.0, 1e9], False)],
+        cdf=half_student_cdf,
+        entropy=lambda nu, s: (nu + 1) / 2 * (mp.digamma((nu + 1) / 2) - mp.digamma(nu / 2)) + mp.log(nu) / 2 + lnbeta(nu / 2, mpf(1) / 2) + mp.log(s) - mp.log(2)),
     Distribution("Uniform(low, high)", where(lambda x, l, h: l <= x <= h, lambda x, l, h: -mp.log(h - l)), lambda l, h: (l, h),
         [([-0.7, 2.1], [-0.6, 0.3, 2.0, 3.0], True), ([0.0, 1.0], [0.1, 0.5, 0.9], True), ([1e6, 1000000.001], [1000000.0005], False), ([-1e8, 1e8], [0.0, 5e7], False)],
         cdf=lambda x, l, h: min(max((x - l) / (h - l), mpf(0)), mpf(1)), entropy=lambda l, h: mp.log(h - l), score=False),
@@ -364,6 +531,20 @@ DISTRIBUTIONS = [
     Distribution("Chi2(degrees_of_freedom)", lambda x, n: (n / 2 - 1) * mp.log(x) - x / 2 - n / 2 * mp.log(2) - lngamma(n / 2), lambda n: (mpf(0), 2 * n + 500),
         [([3.4], [0.1, 3.0, 20.0], True), ([1.0], [1e-6, 0.5, 9.0], True), ([1e-3], [1e-200, 0.1], False), ([1e6], [998000.0, 1e6, 1003000.0], False)],
         cdf=lambda x, n: gamma_p(n / 2, x / 2), entropy=lambda n: n / 2 + mp.log(2) + lngamma(n / 2) + (1 - n / 2) * mp.digamma(n / 2), splits=lambda n: tail(n) + [5 * n, 20 * n]),
+    Distribution("Chi(degrees_of_freedom)", lambda x, n: (n - 1) * mp.log(x) - x * x / 2 - (n / 2 - 1) * mp.log(2) - lngamma(n / 2), lambda n: (mpf(0), mp.sqrt(n) + 20),
+        [([3.4], [0.1, 1.7, 5.0], True), ([1.0], [1e-6, 0.5, 4.0], True), ([1e-3], [1e-200, 0.1], False), ([1e6], [998.0, 1000.0, 1001.5], False)],
+        cdf=lambda x, n: gamma_p(n / 2, x * x / 2), entropy=lambda n: lngamma(n / 2) + (n - mp.log(2) - (n - 1) * mp.digamma(n / 2)) / 2, splits=lambda n: tail(mp.sqrt(n))[:-1]),
+    Distribution("FisherF(numerator, denominator)", fisher_log, lambda m, n: (mpf(0), INF),
+        [([5.0, 9.0], [0.05, 0.9, 7.0], False), ([0.6, 1.2], [1e-9, 2.0, 1e20], False), ([1e-3, 2.0], [1e-200, 0.1], False), ([1e6, 2e6], [0.998, 1.0, 1.002], False), ([2.0, 40.0], [1e-6, 1.0, 9.0], False)],
+        cdf=lambda x, m, n: beta_cdf(m * x / (m * x + n), m / 2, n / 2),
+        entropy=lambda m, n: lnbeta(m / 2, n / 2) + mp.log(n / m) + (1 - m / 2) * mp.digamma(m / 2) - (1 + n / 2) * mp.digamma(n / 2) + (m + n) / 2 * mp.digamma((m + n) / 2)),
+    Distribution("LogLogistic(scale, concentration)", lambda x, a, b: mp.log(b / a) + (b - 1) * mp.log(x / a) - 2 * mp.log1p((x / a) ** b), lambda a, b: (mpf(0), INF),
+        [([0.8, 2.6], [0.05, 0.9, 40.0], False), ([1.5, 0.7], [1e-9, 2.0, 1e20], False), ([1e-8, 1.0], [1e-12, 1e-8, 1.0], False), ([1e8, 1e4], [99900000.0, 1e8, 100100000.0], False)],
+        cdf=lambda x, a, b: sigmoid(b * mp.log(x / a)), entropy=lambda a, b: mp.log(a / b) + 2),
+    Distribution("Triangular(low, peak, high)", triangular, lambda l, m, h: (l, h),
+        [([-0.7, 0.4, 2.1], [-0.6, 0.3, 0.5, 2.0, 3.0], True), ([0.0, 1.0, 1.0], [1e-9, 0.5, 0.999], False), ([0.0, 0.0, 1.0], [1e-9, 0.5, 0.999], False), ([1e6, 1000000.0005, 1000000.001], [1000000.00025, 1000000.00075], False),
+         ([-1e8, 0.0, 1e8], [-9e7, 5e7], False)],
+        cdf=triangular_cdf, entropy=lambda l, m, h: mpf(1) / 2 + mp.log((h - l) / 2), score=False, splits=lambda l, m, h: [m]),
     Distribution("Beta(alpha, beta)", lambda x, a, b: (a - 1) * mp.log(x) + (b - 1) * mp.log1p(-x) - lnbeta(a, b), lambda a, b: (mpf(0), BELOW_ONE), UNIT,
         cdf=beta_cdf,
         entropy=lambda a, b: lnbeta(a, b) - (a - 1) * mp.digamma(a) - (b - 1) * mp.digamma(b) + (a + b - 2) * mp.digamma(a + b),
@@ -384,6 +565,15 @@ DISTRIBUTIONS = [
         cdf=lambda x, s, a: -mp.expm1(a * mp.log(s / x)), entropy=lambda s, a: mp.log(s / a) + 1 + 1 / a, fixed=["scale"],
         expected_sin=lambda s, a: mp.im(a * mp.power(-1j * s, a) * mp.gammainc(-a, -1j * s)),
         through=lambda s, a: (lambda y: s * mp.exp(y), lambda y: s * mp.exp(y), [k / a for k in (0, 1, 5, 20, 60, 150)])),
+    Distribution("Levy(location, scale)", where(lambda x, m, c: x > m, lambda x, m, c: (mp.log(c) - mp.log(2 * mp.pi) - 3 * mp.log(x - m) - c / (x - m)) / 2), lambda m, c: (m, INF),
+        [([-0.7, 1.3], [-0.6, 0.7, 1e6], False), ([0.0, 1.0], [0.01, 2.0, 1e200], False), ([2.0, 1e-8], [2.00000001, 3.0], False), ([1e6, 1e8], [2e6, 1e9], False)],
+        cdf=lambda x, m, c: mp.erfc(mp.sqrt(c / (x - m) / 2)) if x > m else mpf(0), entropy=lambda m, c: (1 + 3 * EG + mp.log(16 * mp.pi * c * c)) / 2, fixed=["location"],
+        expected_sin=lambda m, c: mp.exp(-mp.sqrt(c)) * mp.sin(m + mp.sqrt(c))),
+    Distribution("GeneralizedPareto(location, scale, concentration)", generalized_pareto, lambda m, s, k: (m, m - s / k if k < 0 else INF),
+        [([-0.7, 1.3, 0.2], [-0.69, 1.7, 40.0], False), ([0.5, 0.4, -0.3], [0.6, 1.1, 1.8], True), ([0.0, 2.0, 0.0], [0.01, 1.7, 60.0], False), ([0.0, 2.0, 1e-12], [0.01, 1.7, 60.0], False),
+         ([1.0, 1e-8, 1.5], [1.00000001, 3.0, 1e20], False), ([-3.0, 1e8, -2.0], [0.0, 1e7, 4.9e7], False)],
+        cdf=lambda x, m, s, k: -mp.expm1(-shaped_log(k, (x - m) / s)), entropy=lambda m, s, k: mp.log(s) + k + 1, fixed=["location"],
+        through=lambda m, s, k: shaped_through(m, s, k, [0, 1, 5, 20, 60, 150])),
     Distribution("VonMises(location, concentration)", lambda x, m, k: k * mp.cos(x - m) - mp.log(2 * mp.pi) - mp.log(mp.besseli(0, k)), lambda m, k: (m - mp.pi, m + mp.pi),
         [([0.3, 1.3], [-2.0, 0.1, 3.0], False), ([-1.0, 0.05], [-3.0, 0.0, 1.5], False), ([0.0, 40.0], [-0.5, 0.01, 0.3], False), ([1.0, 1e-8], [-1.0, 2.0, 4.0], False), ([0.0, 500.0], [-0.1, 0.02], False)],
         cdf=lambda x, m, k: mp.quad(lambda y: mp.exp(k * mp.cos(y - m)), [m - mp.pi] + [v for v in (m - 1, m - mpf(1) / 5, m - mpf(1) / 50, m, m + mpf(1) / 50, m + mpf(1) / 5, m + 1) if v < x] + [x]) / (2 * mp.pi * mp.besseli(0, k)),
@@ -408,6 +598,8 @@ PAIRS = [
     ("Beta", [[2.3, 1.4], [0.6, 0.7], [5.0, 9.0], [1.0, 1.0]], "Beta", [[1.1, 3.0], [2.0, 0.4], [5.0, 9.0], [0.5, 0.5]]),
     ("Kumaraswamy", [], "Kumaraswamy", []),
 ] + [(name, [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]], name, [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0], [-4.0, 2.0]]) for name in ("Normal", "Laplace", "Gumbel")] + [
+    ("AsymmetricLaplace", [[0.3, 1.7, 1.4], [-1.0, 0.4, 0.6], [2.0, 1.0, 0.5], [0.0, 3.0, 2.0]], "AsymmetricLaplace", [[1.0, 0.9, 0.7], [-1.5, 1.5, 2.0], [2.0, 1.0, 0.5], [-4.0, 2.0, 1.5]]),
+    ("Moyal", [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0], [0.0, 3.0]], "Moyal", [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0], [-4.0, 2.0]]),
     ("LogNormal", [[0.2, 0.4], [-1.0, 0.7], [0.0, 0.3], [1.0, 0.5]], "LogNormal", [[0.0, 1.0], [0.5, 0.6], [0.0, 0.3], [2.0, 0.2]]),
     ("HalfNormal", [[1.3], [0.6], [2.0], [1.0]], "HalfNormal", [[0.7], [0.6], [5.0], [0.3]]),
     ("Rayleigh", [[1.3], [0.6], [2.0], [1.0]], "Rayleigh", [[0.7], [0.6], [5.0], [0.3]]),
@@ -419,9 +611,11 @@ PAIRS = [
     ("Cauchy", [[0.3, 1.7], [-1.0, 0.4], [2.0, 1.0]], "Cauchy", [[1.0, 0.9], [0.5, 1.5], [2.0, 1.0]]),
     ("InverseGamma", [[3.6, 1.4], [0.6, 1.2], [5.0, 0.5]], "InverseGamma", [[1.1, 0.8], [3.0, 2.0], [5.0, 0.5]]),
     ("Chi2", [[3.4], [1.0], [7.0]], "Chi2", [[5.0], [2.5], [7.0]]),
+    ("Chi", [[3.4], [1.0], [7.0]], "Chi", [[5.0], [2.5], [7.0]]),
     ("VonMises", [[0.3, 1.3], [-1.0, 0.05], [0.5, 20.0]], "VonMises", [[1.0, 2.0], [0.5, 3.0], [0.5, 20.0]]),
     ("Pareto", [[0.8, 2.6], [2.0, 0.7], [1.0, 3.0]], "Pareto", [[0.5, 1.1], [2.0, 1.5], [1.0, 3.0]]),
     ("Bernoulli", [[0.3], [0.9], [0.5]], "Poisson", [[0.6], [2.0], [0.5]]),
+    ("Zipf", [[1.3], [0.4], [2.0]], "Zipf", [[0.7], [2.5], [2.0]]),
     ("DiscreteUniform", [[1.0, 6.0], [0.0, 3.0]], "DiscreteUniform", [[0.0, 9.0], [0.0, 3.0]]),
     ("Uniform", [[0.1, 0.8], [-0.5, 2.0], [0.0, 1.0], [0.3, 0.31]], "Uniform", [[0.0, 1.0], [-1.0, 2.0], [0.0, 1.0], [-5.0, 9.0]]),
 ]
@@ -447,7 +641,7 @@ def divergences():
             own, other = first(p), first(q)
             t, u = [mpf(v) for v in a], [mpf(v) for v in b]
             inner = own.splits
-            kink = {"Laplace": [u[0]]}.get(q, [])
+            kink = {"Laplace": [u[0]], "AsymmetricLaplace": [u[0]]}.get(q, [])
             own.splits = lambda *t: (inner(*t) if inner else []) + kink
             with mp.workdps(40):
                 value = own.expectation(lambda x: own.log_prob(x, *t) - other.log_prob(x, *u), t)
@@ -503,6 +697,22 @@ def gaussian(distribution, points, unpack, fixed):
         kl=lambda t, u: normal_divergence(*unpack(t), *unpack(u)))
 
 
+def multivariate_t(t):
+    return t[0], t[1:3], of_factor(t[1:])[1]
+
+
+def multivariate_t_density(x, t):
+    nu, location, scale = multivariate_t(t)
+    deviation = mp.matrix(x) - mp.matrix(location)
+    height = lngamma(nu / 2 + 1) - lngamma(nu / 2) - mp.log(nu * mp.pi) - mp.log(mp.det(scale)) / 2
+    return height - (nu / 2 + 1) * mp.log1p((deviation.T * scale ** -1 * deviation)[0] / nu)
+
+
+def multivariate_t_entropy(t):
+    nu, location, scale = multivariate_t(t)
+    return (nu / 2 + 1) * (mp.digamma(nu / 2 + 1) - mp.digamma(nu / 2)) - multivariate_t_density(location, t)
+
+
 def dirichlet_normalizer(a):
     return sum(map(lngamma, a)) - lngamma(sum(a))
 
@@ -544,11 +754,157 @@ def wishart_divergence(t, u):
     return -wishart_entropy(t) - (mu - 3) / 2 * wishart_mean_log_det(nu, own) + nu * trace / 2 + wishart_normalizer(mu, other)
 
 
+def of_matrix_normal(t):
+    rows, columns = (mp.matrix([[s[0], 0], [s[2], s[3]]]) for s in (t[4:8], t[8:12]))
+    rows, columns = rows * rows.T, columns * columns.T
+    return t[:4], mp.matrix(4, 4) + mp.matrix([[rows[i // 2, k // 2] * columns[i % 2, k % 2] for k in range(4)] for i in range(4)])
+
+
+def inverse_parameters(t):
+    """Of the Wishart distribution of the inverse: any square root of the scale will do where only the scale is used."""
+    scale = of_wishart(t)[1] ** -1
+    factor = mp.cholesky(scale)
+    return [t[0], factor[0, 0], mpf(0), factor[1, 0], factor[1, 1]]
+
+
+def inverse_wishart_density(x, t):
+    value = mp.matrix([x[:2], x[2:]])
+    return wishart_density(flat(value ** -1), inverse_parameters(t)) - 3 * mp.log(mp.det(value))
+
+
+def inverse_wishart_entropy(t):
+    nu, scale = of_wishart(t)
+    return wishart_entropy(inverse_parameters(t)) - 3 * wishart_mean_log_det(nu, scale ** -1)
+
+
+def inverse_wishart_variance(t):
+    nu, s = of_wishart(t)
+    return [((nu - 1) * s[i, j] ** 2 + (nu - 3) * s[i, i] * s[j, j]) / ((nu - 2) * (nu - 3) ** 2 * (nu - 5)) for i in (0, 1) for j in (0, 1)]
+
+
+def unit(x):
+    length = mp.sqrt(sum(v * v for v in x))
+    return [v / length for v in x]
+
+
+def cosine(x, y):
+    return sum(a * b for a, b in zip(unit(x), unit(y)))
+
+
+def power_spherical_height(kappa):
+    # In three dimensions the cosine has the density (κ + 1)(1 + t)^κ / 2^(κ + 1).
+    return mp.log(kappa + 1) - (kappa + 1) * mp.log(2) - mp.log(2 * mp.pi)
+
+
+def power_spherical_entropy(t):
+    kappa = t[3]
+    return -power_spherical_height(kappa) - kappa * (mp.log(2) - 1 / (kappa + 1))
+
+
+def power_spherical_moments(t):
+    kappa, own = t[3], unit(t[:3])
+    mean, square = kappa / (kappa + 2), 1 - 4 * (kappa + 1) / ((kappa + 2) * (kappa + 3))
+    return [mean * v for v in own], [(square - mean ** 2) * v ** 2 + (1 - square) / 2 * (1 - v ** 2) for v in own]
+
+
+def fisher_length(kappa):
+    return mp.coth(kappa) - 1 / kappa
+
+
+def fisher_normalizer(kappa):
+    return mp.log(4 * mp.pi * mp.sinh(kappa) / kappa)
+
+
+def fisher_moments(t):
+    kappa, own = t[3], unit(t[:3])
+    mean = fisher_length(kappa)
+    return [mean * v for v in own], [(1 - 2 * mean / kappa - mean ** 2) * v ** 2 + mean / kappa * (1 - v ** 2) for v in own]
+
+
+def fisher_divergence(t, u):
+    mean = fisher_length(t[3])
+    return t[3] * mean - fisher_normalizer(t[3]) - u[3] * mean * cosine(t[:3], u[:3]) + fisher_normalizer(u[3])
+
+
+DIRECTIONS = [([0.3, -1.0, 0.4, 2.3], [[0.6, 0.0, 0.8], [0.0, 1.0, 0.0]]), ([-1.0, 0.0, 0.0, 1e-3], [[0.28, 0.96, 0.0]]),
+              ([3.0, 4.0, 0.0, 1e6], [[0.6, 0.8, 0.0], [0.599, 0.8, 0.0013]]), ([0.0, 0.0, -1e9, 40.0], [[0.0, 0.6, -0.8], [0.6, 0.0, 0.8]])]
+
+
 def lkj_density(x, t):
     eta = t[0]
     # Of the row of two, over an interval, and of the row of three, over a disc.
     interval = mp.quad(lambda r: (1 - r * r) ** (eta - mpf(1) / 2), [-1, 0, 1]) if eta < 100 else mp.sqrt(mp.pi) * mp.gamma(eta + mpf(1) / 2) / mp.gamma(eta + 1)
     return (2 * eta - 1) * mp.log(x[4]) + (2 * eta - 2) * mp.log(x[8]) - mp.log(interval) - mp.log(mp.pi / eta)
+
+
+def of_walk(t):
+    return [t[0] + t[1] * (k + 1) for k in range(3)], t[2] ** 2 * mp.matrix([[min(i, k) + 1 for k in range(3)] for i in range(3)])
+
+
+def linear_normal(means, weights):
+    """The mean and the covariance of a vector of linear functions of independent normal samples."""
+    weights = mp.matrix(weights)
+    return means, weights * weights.T
+
+
+def of_series(t):
+    """The autoregressive process of order 2: each value as its mean and the weights of the noise."""
+    values = [(t[0], [mpf(0)] * 3), (t[1], [mpf(0)] * 3)]
+    for step in range(3):
+        (early, old), (late, new) = values[-2:]
+        weights = [t[2] * a + t[3] * b + (t[5] if k == step else 0) for k, (a, b) in enumerate(zip(new, old))]
+        values.append((t[4] + t[2] * late + t[3] * early, weights))
+    return linear_normal([mean for mean, _ in values[2:]], [weights for _, weights in values[2:]])
+
+
+def of_state_space(t):
+    square = lambda s: mp.matrix([s[:2], s[2:4]])
+    state, noise, means, rows = mp.matrix(t[:2]), mp.zeros(2, 9), [], []
+    transition, observation = square(t[6:10]), mp.matrix([t[14:16]])
+    for step in range(3):
+        factor = square(t[2:6] if step == 0 else t[10:14])
+        if step:
+            state, noise = transition * state, transition * noise
+        for i in range(2):
+            for k in range(2):
+                noise[i, 2 * step + k] += factor[i, k]
+        row = observation * noise
+        row[0, 6 + step] += t[16]
+        means.append((observation * state)[0])
+        rows.append([row[0, k] for k in range(9)])
+    return linear_normal(means, rows)
+
+
+def normal_sequence(distribution, points, unpack, fixed=(), kl=False):
+    own = dict(distribution=distribution, points=points, fixed=fixed, log_prob=lambda x, t: normal_density(x, *unpack(t)),
+               entropy=lambda t: mp.log(mp.det(2 * mp.pi * mp.e * unpack(t)[1])) / 2,
+               mean=lambda t: unpack(t)[0], variance=lambda t: [unpack(t)[1][i, i] for i in range(3)])
+    return dict(own, kl=lambda t, u: normal_divergence(*unpack(t), *unpack(u))) if kl else own
+
+
+def chain_log(x, t):
+    rows = [softmax(t[2:4]), softmax(t[4:6])]
+    return mp.log(softmax(t[:2])[int(x[0])]) + sum(mp.log(rows[int(a)][int(b)]) for a, b in zip(x, x[1:]))
+
+
+def hidden_pieces(x, t):
+    """The density of the observations together with each sequence of states."""
+    density = lambda y, level: mp.exp(-((y - level) / t[8]) ** 2 / 2) / (t[8] * mp.sqrt(2 * mp.pi))
+    return [mp.exp(chain_log(states, t[:6])) * mp.fprod(density(y, t[6 + k]) for y, k in zip(x, states)) for states in itertools.product((0, 1), repeat=3)]
+
+
+def hidden_moments(t):
+    second = [chain_mean((t, lambda x: x[k])) for k in range(3)]
+    return [(1 - p) * t[6] + p * t[7] for p in second], [t[8] ** 2 + p * (1 - p) * (t[6] - t[7]) ** 2 for p in second]
+
+
+def chain_mean(f):
+    return sum(mp.exp(chain_log(x, f[0])) * f[1](x) for x in itertools.product((0, 1), repeat=3))
+def lkj_entropy(t):
+    # The constants of the row of two and of the row of three are functions of the exponents of their diagonals.
+    rows = [lambda e: mp.log(mp.pi) / 2 + lngamma(e + 1) - lngamma(e + mpf(3) / 2), lambda e: mp.log(mp.pi) - mp.log(e + 1)]
+    powers = [t[0] - mpf(1) / 2, t[0] - 1]
+    return sum(log(e) - e * mp.diff(log, e) for log, e in zip(rows, powers))
 
 
 def softmax(logits):
@@ -558,6 +914,18 @@ def softmax(logits):
 
 def multinomial_density(x, t):
     return lngamma(t[0] + 1) + sum(k * mp.log(p) - lngamma(k + 1) for k, p in zip(x, softmax(t[1:])))
+
+
+def dirichlet_multinomial_density(x, t):
+    n, a = t[0], t[1:]
+    pieces = [lngamma(k + v) - lngamma(k + 1) - lngamma(v) for k, v in zip(x, a)]
+    return lngamma(n + 1) + lngamma(sum(a)) - lngamma(n + sum(a)) + sum(pieces)
+
+
+def ordered_probabilities(t):
+    with mp.workdps(400):
+        below = [mpf(0), sigmoid(t[1] - t[0]), sigmoid(t[2] - t[0]), mpf(1)]
+        return [b - a for a, b in zip(below, below[1:])]
 
 
 def relaxed_density(x, t):
@@ -601,22 +969,61 @@ def pair_mean(logits):
     return [mp.exp(logits[i]) * sum(mp.exp(l) for j, l in enumerate(logits) if j != i) / pair_sum(logits) for i in range(len(logits))]
 
 
+GATED = [([0.3, 2.5], [[0.0], [2.0], [30.0]]), ([0.9, 12.0], [[0.0], [12.0], [40.0]]), ([1e-12, 1e-9], [[0.0], [1.0], [2.0]]), ([0.5, 1e5], [[0.0], [100300.0]])]
+
 VECTORS = [
     gaussian("MultivariateNormal(location[2], scale_tril[2x2])", [
         ([0.3, -1.0, 1.3, 0.0, -0.7, 0.6], [[0.1, 0.2], [-3.0, 2.0]]), ([0.0, 1e6, 1e-6, 0.0, 1e-3, 1e3], [[1e-6, 1000300.0], [-2e-6, 999000.0]]),
         ([1.0, 2.0, 1.0, 0.0, 0.999, 0.01], [[1.5, 2.5], [0.0, 1.0]])], of_factor, [3]),
     gaussian("LowRankMultivariateNormal(location[2], factor[2x1], diagonal[2])", [
         ([0.3, -1.0, 1.0, 0.5, 0.6, 0.8], [[0.1, 0.2], [-3.0, 2.0]]), ([0.0, 1.0, 10.0, -10.0, 0.1, 0.1], [[7.0, -6.0], [1.0, 0.1]])], of_low_rank, []),
+    dict(distribution="MultivariateStudentT(degrees_of_freedom, location[2], scale_tril[2x2])", points=[
+        ([7.0, 0.3, -1.0, 1.3, 0.0, -0.7, 0.6], [[0.1, 0.2], [-3.0, 2.0], [0.3, -1.0]]), ([0.3, 0.0, 1e6, 1e-6, 0.0, 1e-3, 1e3], [[1e-6, 1000300.0], [1e6, -1e9]]),
+        ([1e6, 1.0, 2.0, 1.0, 0.0, 0.999, 0.01], [[1.5, 2.5]])],
+        fixed=[4], log_prob=multivariate_t_density, entropy=multivariate_t_entropy, mean=lambda t: t[1:3] if t[0] > 1 else [mp.nan] * 2,
+        variance=lambda t: [multivariate_t(t)[2][i, i] * t[0] / (t[0] - 2) if t[0] > 2 else mp.nan for i in range(2)]),
     dict(distribution="Dirichlet(concentration[3])", points=[
         ([0.4, 1.5, 3.0], [[0.1875, 0.3125, 0.5], [0.0078125, 0.4921875, 0.5]]), ([1e-3, 1.0, 1e-3], [[2.0 ** -30, 0.5, 0.5 - 2.0 ** -30], [0.25, 0.25, 0.5]]), ([1e6, 1e6, 2e6], [[0.25, 0.25, 0.5], [0.2509765625, 0.2490234375, 0.5]])],
         fixed=(), log_prob=lambda x, a: sum((v - 1) * mp.log(y) for v, y in zip(a, x)) - dirichlet_normalizer(a), entropy=dirichlet_entropy,
         mean=lambda a: [v / sum(a) for v in a], variance=lambda a: [v * (sum(a) - v) / sum(a) ** 2 / (sum(a) + 1) for v in a],
         kl=lambda a, b: -dirichlet_entropy(a) + dirichlet_normalizer(b) - sum((v - 1) * log for v, log in zip(b, exponential_family(dirichlet_normalizer, a, range(3))))),
+    dict(distribution="PowerSpherical(direction[3], concentration)", points=DIRECTIONS, fixed=(),
+         log_prob=lambda x, t: power_spherical_height(t[3]) + t[3] * mp.log1p(cosine(x, t[:3])), entropy=power_spherical_entropy,
+         mean=lambda t: power_spherical_moments(t)[0], variance=lambda t: power_spherical_moments(t)[1]),
+    dict(distribution="VonMisesFisher(direction[3], concentration)", points=DIRECTIONS, fixed=(),
+         log_prob=lambda x, t: t[3] * cosine(x, t[:3]) - fisher_normalizer(t[3]), entropy=lambda t: fisher_normalizer(t[3]) - t[3] * fisher_length(t[3]),
+         mean=lambda t: fisher_moments(t)[0], variance=lambda t: fisher_moments(t)[1], kl=fisher_divergence),
     dict(distribution="Wishart(degrees_of_freedom, scale_tril[2x2])", points=[
         ([4.3, 1.0, 0.0, 0.5, 0.8], [[3.0, 1.0, 1.0, 4.0], [0.1, 0.05, 0.05, 0.2]]), ([1.01, 1e-3, 0.0, 10.0, 1.0], [[1e-6, 0.01, 0.01, 300.0]]), ([1e4, 1.0, 0.0, 0.5, 0.8], [[10000.0, 5000.0, 5000.0, 9000.0]])],
         fixed=[2], log_prob=wishart_density, entropy=wishart_entropy, mean=lambda t: flat(of_wishart(t)[0] * of_wishart(t)[1]), kl=wishart_divergence),
+    dict(distribution="MatrixNormal(location[2x2], row_scale_tril[2x2], column_scale_tril[2x2])", points=[
+        ([0.3, -1.0, 0.2, 0.5, 1.3, 0.0, -0.7, 0.6, 0.8, 0.0, 0.4, 1.1], [[0.1, 0.2, 0.3, -0.4], [-3.0, 2.0, 1.0, 0.0]]),
+        ([0.0, 1.0, -1e6, 2.0, 1e-6, 0.0, 1e-3, 1e3, 1e6, 0.0, 1e-3, 1e-3], [[0.5, 1.0, -1000500.0, 2.5]])],
+        fixed=[5, 9], log_prob=lambda x, t: normal_density(x, *of_matrix_normal(t)), entropy=lambda t: mp.log(mp.det(2 * mp.pi * mp.e * of_matrix_normal(t)[1])) / 2,
+        mean=lambda t: t[:4], variance=lambda t: [of_matrix_normal(t)[1][i, i] for i in range(4)],
+        kl=lambda t, u: normal_divergence(*of_matrix_normal(t), *of_matrix_normal(u))),
+    dict(distribution="InverseWishart(degrees_of_freedom, scale_tril[2x2])", points=[
+        ([7.3, 1.0, 0.0, 0.5, 0.8], [[3.0, 1.0, 1.0, 4.0], [0.1, 0.05, 0.05, 0.2]]), ([1.01, 1e-3, 0.0, 10.0, 1.0], [[1e-6, 0.01, 0.01, 300.0]]), ([1e4, 1.0, 0.0, 0.5, 0.8], [[1e-4, 5e-5, 5e-5, 9e-5]])],
+        fixed=[2], log_prob=inverse_wishart_density, entropy=inverse_wishart_entropy, mean=lambda t: flat(of_wishart(t)[1] / (t[0] - 3)) if t[0] > 3 else [mp.nan],
+        variance=lambda t: inverse_wishart_variance(t) if t[0] > 5 else [mp.nan], kl=lambda t, u: wishart_divergence(inverse_parameters(t), inverse_parameters(u))),
     dict(distribution="Lkj(concentration)", points=[([eta], [[1.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.36, 0.48, 0.8], [1.0, 0.0, 0.0, -0.28, 0.96, 0.0, 0.0, 0.28, 0.96]]) for eta in (1.7, 0.5, 1e-3, 1e6)],
-         fixed=(), log_prob=lkj_density),
+         fixed=(), log_prob=lkj_density, entropy=lkj_entropy),
+    normal_sequence("GaussianRandomWalk(initial, drift, scale)", [
+        ([0.3, -0.2, 0.7], [[0.1, 0.5, -0.7], [2.0, 1.0, 3.0]]), ([1e6, -1e3, 1e-3], [[999000.001, 998000.0, 997000.002]])], of_walk, kl=True),
+    normal_sequence("AutoRegressive(initial[2], coefficients[2], intercept, scale)", [
+        ([0.3, -1.0, 0.6, -0.4, 0.2, 0.7], [[0.1, 0.5, -0.7], [2.0, 1.0, 3.0]]), ([0.0, 1.0, 1.9, -1.0, 1e-3, 1e3], [[1.0, -2000.0, 1e4]])], of_series),
+    dict(distribution="MarkovChain(initial_logits[2], transition_logits[2x2])", points=[
+        ([0.3, -0.4, 1.0, 0.2, -0.5, 0.8], [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]), ([-5.0, 3.0, 20.0, 0.0, -1.0, 1.0], [[0.0, 1.0, 0.0], [1.0, 1.0, 1.0]])],
+        fixed=(), log_prob=chain_log, entropy=lambda t: -chain_mean((t, lambda x: chain_log(x, t))),
+        mean=lambda t: [chain_mean((t, lambda x: x[k])) for k in range(3)],
+        variance=lambda t: [chain_mean((t, lambda x: x[k])) * (1 - chain_mean((t, lambda x: x[k]))) for k in range(3)],
+        kl=lambda t, u: chain_mean((t, lambda x: chain_log(x, t) - chain_log(x, u)))),
+    dict(distribution="HiddenMarkovModel(initial_logits[2], transition_logits[2x2], Normal(location[2], scale))", points=[
+        ([0.3, -0.4, 1.0, 0.2, -0.5, 0.8, -1.0, 2.0, 0.7], [[0.1, 0.5, -0.7], [2.0, 1.0, 3.0]]), ([-5.0, 3.0, 20.0, 0.0, -1.0, 1.0, -1e3, 1e3, 1e-3], [[1000.001, -1000.0, -999.999]])],
+        fixed=(), log_prob=lambda x, t: mp.log(sum(hidden_pieces(x, t))), mean=lambda t: hidden_moments(t)[0], variance=lambda t: hidden_moments(t)[1]),
+    normal_sequence("LinearGaussianStateSpace(initial_location[2], initial_scale_tril[2x2], transition[2x2], transition_scale_tril[2x2], observation[1x2], observation_scale_tril[1x1])", [
+        ([0.5, -0.3, 1.2, 0.0, 0.4, 0.7, 0.9, 0.3, -0.2, 0.8, 0.4, 0.0, 0.1, 0.5, 1.0, 0.2, 0.6], [[0.1, 0.5, -0.7], [2.0, 1.0, 3.0]]),
+        ([0.5, -0.3, 1e3, 0.0, 0.4, 0.7, 1.0, 1.0, 0.0, 1.0, 1e-3, 0.0, 0.1, 0.5, 1.0, 0.0, 1e-2], [[0.1, 0.5, -0.7]])], of_state_space, [3, 11]),
     dict(distribution="Multinomial(trials, logits[3])", points=[
         ([7.0, 0.3, -0.5, 0.1], [[2.0, 1.0, 4.0], [7.0, 0.0, 0.0]]), ([1e9, 0.0, 0.0, 1.0], [[211900000.0, 212000000.0, 576100000.0]]), ([5.0, -40.0, 0.0, 1.0], [[0.0, 2.0, 3.0], [1.0, 4.0, 0.0]])],
         fixed=[0], log_prob=multinomial_density, mean=lambda t: [t[0] * p for p in softmax(t[1:])], variance=lambda t: [t[0] * p * (1 - p) for p in softmax(t[1:])]),
@@ -628,6 +1035,17 @@ VECTORS = [
         fixed=(), log_prob=lambda x, t: sum(v * l for v, l in zip(x, t)) - mp.log(pair_sum(t)), mean=pair_mean, variance=lambda t: [m * (1 - m) for m in pair_mean(t)],
         entropy=lambda t: mp.log(pair_sum(t)) - sum(m * l for m, l in zip(pair_mean(t), t)),
         kl=lambda s, t: sum(m * (a - b) for m, a, b in zip(pair_mean(s), s, t)) - mp.log(pair_sum(s)) + mp.log(pair_sum(t))),
+    dict(distribution="DirichletMultinomial(trials, concentration[3])", points=[
+        ([7.0, 0.4, 1.5, 3.0], [[2.0, 1.0, 4.0], [7.0, 0.0, 0.0]]), ([1e9, 0.5, 2.0, 30.0], [[211900000.0, 212000000.0, 576100000.0]]),
+        ([5.0, 1e-8, 1.0, 1e-3], [[0.0, 2.0, 3.0], [1.0, 4.0, 0.0]]), ([12.0, 1e9, 1e9, 3e9], [[2.0, 3.0, 7.0]])],
+        fixed=[0], log_prob=dirichlet_multinomial_density, mean=lambda t: [t[0] * a / sum(t[1:]) for a in t[1:]],
+        variance=lambda t: [t[0] * a / sum(t[1:]) * (1 - a / sum(t[1:])) * (t[0] + sum(t[1:])) / (1 + sum(t[1:])) for a in t[1:]]),
+    dict(distribution="OrderedLogistic(predictor, cutpoints[2])", points=[
+        ([0.3, -0.5, 1.1], [[0.0], [1.0], [2.0]]), ([-40.0, 0.0, 1e-6], [[0.0], [1.0], [2.0]]), ([700.0, -3.0, 2.0], [[0.0], [1.0], [2.0]])], fixed=(),
+        log_prob=lambda x, t: mp.log(ordered_probabilities(t)[int(x[0])]), cdf=lambda x, t: sum(ordered_probabilities(t)[:int(x[0]) + 1]), discrete=True,
+        entropy=lambda t: -sum(p * mp.log(p) for p in ordered_probabilities(t)), mean=lambda t: [sum(k * p for k, p in enumerate(ordered_probabilities(t)))],
+        variance=lambda t: [sum(k * k * p for k, p in enumerate(ordered_probabilities(t))) - sum(k * p for k, p in enumerate(ordered_probabilities(t))) ** 2],
+        kl=lambda t, u: sum(p * mp.log(p / q) for p, q in zip(ordered_probabilities(t), ordered_probabilities(u)))),
     categorical("Categorical(logits[3])", [[0.0], [1.0], [2.0]]),
     categorical("OneHotCategorical(logits[3])", [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
     dict(distribution="RelaxedOneHotCategorical(temperature, logits[3])", points=[
@@ -645,6 +1063,12 @@ VECTORS = [
         cdf=lambda x, t: t[0] * ncdf((x[0] - t[1]) / t[2]) + (1 - t[0]) * laplace_cdf((x[0] - t[3]) / t[4]),
         mean=lambda t: [t[0] * t[1] + (1 - t[0]) * t[3]],
         variance=lambda t: [t[0] * t[2] ** 2 + (1 - t[0]) * 2 * t[4] ** 2 + t[0] * (1 - t[0]) * (t[1] - t[3]) ** 2]),
+    dict(distribution="ZeroInflated(gate, Poisson(rate))", points=GATED, fixed=(), discrete=True, log_prob=lambda x, t: inflated(x[0], *t),
+         cdf=lambda x, t: sum(mp.exp(inflated(k, *t)) for k in range(int(x[0]) + 1)), mean=lambda t: [(1 - t[0]) * t[1]],
+         variance=lambda t: [(1 - t[0]) * t[1] * (1 + t[0] * t[1])]),
+    dict(distribution="Hurdle(gate, Poisson(rate))", points=GATED, fixed=(), discrete=True, log_prob=lambda x, t: hurdle(x[0], *t),
+         cdf=lambda x, t: sum(mp.exp(hurdle(k, *t)) for k in range(int(x[0]) + 1)), mean=lambda t: [(1 - t[0]) * t[1] / -mp.expm1(-t[1])],
+         variance=lambda t: [(1 - t[0]) * (t[1] + t[1] ** 2) / -mp.expm1(-t[1]) - ((1 - t[0]) * t[1] / mp.expm1(-t[1])) ** 2]),
     dict(distribution="TransformedDistribution(Normal(location, scale), Sigmoid)", points=[
         ([0.2, 0.8], [[0.1], [0.6], [0.999]]), ([40.0, 3.0], [[0.5], [0.9999999]]), ([0.0, 1e-3], [[0.5], [0.5005]])],
         fixed=(), log_prob=lambda x, t: loc(lambda z: -z * z / 2 - mp.log(2 * mp.pi) / 2)(mp.log(x[0]) - mp.log1p(-x[0]), t[0], t[1]) - mp.log(x[0]) - mp.log1p(-x[0]),
@@ -668,7 +1092,7 @@ def vector_rows():
                     level = distribution["cdf"](x, t)
                     yield name, "cdf", values, argument, [level]
                     rounded = mpf(float(level))
-                    if 0 < rounded < 1 - mpf(10) ** -10:
+                    if 0 < rounded < 1 - mpf(10) ** -10 and not distribution.get("discrete"):
                         quantile = x[0]
                         for _ in range(2):
                             quantile += (rounded - distribution["cdf"]([quantile], t)) / mp.exp(distribution["log_prob"]([quantile], t))
@@ -676,7 +1100,7 @@ def vector_rows():
             if "entropy" in distribution:
                 yield name, "entropy", values, [], [distribution["entropy"](t)]
             for moment in ("mean", "variance"):
-                if moment in distribution:
+                if moment in distribution and not any(map(mp.isnan, distribution[moment](t))):
                     yield name, moment, values, [], distribution[moment](t)
         if "kl" in distribution:
             points = [values for values, _ in distribution["points"]]

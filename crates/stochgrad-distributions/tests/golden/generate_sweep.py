@@ -80,11 +80,27 @@ def normal_log(z):
     return -z * z / 2 - LN_2PI / 2
 
 
+def generalized_normal_upper(z, b):
+    """The probability of a value above z."""
+    w = abs(z) ** b
+    return gamma_upper(1 / b, w) / 2 if z > 0 else HALF + gamma_lower(1 / b, w) / 2
+
+
 def student_tail(nu, z):
     """The probability of a value above z ≥ 0."""
     x = nu / (nu + z * z)
     y = z * z / (nu + z * z)
     return beta_lower(nu / 2, HALF, x, y) / 2
+
+
+def half_student_lower(nu, z):
+    """The probability of an absolute value below z."""
+    return beta_lower(HALF, nu / 2, z * z / (nu + z * z), nu / (nu + z * z))
+
+
+def half_student_height(nu):
+    """The density of Student's t distribution at 0."""
+    return 1 / (mp.sqrt(nu) * mp.exp(lnbeta(nu / 2, HALF)))
 
 
 def student_upper(nu, z):
@@ -199,12 +215,80 @@ def beta_log(x, a, b):
     return (a - 1) * mp.log(x) + (b - 1) * mp.log1p(-x) - lnbeta(a, b)
 
 
+def triangular_log(x, l, m, h):
+    return mp.log(2 * (x - l) / (h - l) / (m - l)) if x < m else mp.log(2 * (h - x) / (h - l) / (h - m))
+
+
+def triangular_share(x, l, m, h):
+    if x < m:
+        share = (x - l) ** 2 / ((h - l) * (m - l))
+        return share, 1 - share
+    share = (h - x) ** 2 / ((h - l) * (h - m))
+    return 1 - share, share
+
+
+SHAPED = [(0.3125, 1.25, 0.3125), (-1.5, 0.625, -0.625), (0.3125, 1.25, 0.0), (0.3125, 1.25, 1e-10), (0.3125, 1.25, -1e-5), (0.3125, 1e10, 0.0625),
+          (0.0, 1e-30, -0.0625), (0.3125, 1.25, 2.5), (-1.5, 0.625, -3.0), (1e5, 1.25, 0.125), (0.3125, 1.25, -1.0)]
+
+
+def inside(x, *t):
+    """Whether a value is inside the support, after the rounding to single precision."""
+    m, s, k = (mpf(single(v)) for v in t)
+    return 1 + k * (mpf(x) - m) / s > 0
+
+
+def shaped_log(z, k):
+    """ln(1 + kz)/k, also at 0, where derivatives need the series."""
+    if abs(k * z) < mpf(10) ** -20:
+        return mp.fsum((-k) ** n * z ** (n + 1) / (n + 1) for n in range(8))
+    return mp.log1p(k * z) / k
+
+
+def shaped_exp(k, y):
+    return mp.expm1(k * y) / k if k else y
+
+
+def extreme_log(y, k):
+    return -(1 + k) * y - mp.exp(-y)
+
+
+def extreme_mean(k):
+    if abs(k) < mpf(10) ** -12:
+        return mp.fsum(c * k ** n for n, c in enumerate(GAMMA_SERIES[1:]))
+    return (mp.gamma(1 - k) - 1) / k
+
+
+def extreme_variance(k):
+    if abs(k) < mpf(10) ** -12:
+        second = [c * 2 ** n - mp.fsum(GAMMA_SERIES[i] * GAMMA_SERIES[n - i] for i in range(n + 1)) for n, c in enumerate(GAMMA_SERIES)]
+        return mp.fsum(c * k ** n for n, c in enumerate(second[2:]))
+    return (mp.gamma(1 - 2 * k) - mp.gamma(1 - k) ** 2) / k ** 2
+
+
+# The coefficients of the series of Γ(1 − k).
+with mp.workdps(200):
+    GAMMA_SERIES = mp.taylor(lambda k: mp.gamma(1 - k), 0, 9)
+
+
 def weibull_moment(k, order):
     return mp.gamma(1 + order / k)
 
 
 def kumaraswamy_moment(a, b, order):
     return b * mp.exp(lnbeta(1 + order / a, b))
+
+
+def zipf_log(k, s):
+    """Over eight ranks."""
+    return -s * mp.log(k) - mp.log(mp.fsum(mpf(j) ** -s for j in range(1, 9)))
+
+
+def hypergeometric_log(k, d, m):
+    return mp.log(mp.binomial(d, k) * mp.binomial(d + m, d - k) / mp.binomial(2 * d + m, d))
+
+
+def beta_binomial_log(k, n, a, b):
+    return mp.log(mp.binomial(n, k)) + lnbeta(k + a, n - k + b) - lnbeta(a, b)
 
 
 def binomial_log(k, n, p, q):
@@ -329,6 +413,32 @@ def categorical_weights(t):
     return [mp.exp(v) / total for v in t]
 
 
+def ordered_weights(m, c, d):
+    """The probabilities of three ordered categories, without differences of distribution functions."""
+    low, high = c - m, d - m
+    return [sigmoid(low), sigmoid(high) * sigmoid(-low) * -mp.expm1(low - high), sigmoid(-high)]
+
+
+def poisson_log(k, r):
+    return k * mp.log(r) - r - mp.loggamma(k + 1)
+
+
+def poisson_entropy(r):
+    return -mp.fsum(mp.exp(poisson_log(k, r)) * poisson_log(k, r) for k in range(int(r + 40 * mp.sqrt(r)) + 150))
+
+
+def inflated_log(k, p, r):
+    return poisson_log(k, r) + mp.log1p(-p) if k else mp.log(p + (1 - p) * mp.exp(-r))
+
+
+def hurdle_log(k, p, r):
+    return mp.log1p(-p) + poisson_log(k, r) - mp.log(-mp.expm1(-r)) if k else mp.log(p)
+
+
+def hurdle_upper(k, p, r):
+    return (1 - p) * gamma_lower(k + 1, r) / -mp.expm1(-r)
+
+
 def categorical_entropy(*t):
     return -mp.fsum(p * mp.log(p) for p in categorical_weights(t))
 
@@ -344,6 +454,14 @@ DISTRIBUTIONS = [
     location_scale("Laplace(location, scale)", lambda z: -abs(z) - mp.log(2), laplace_lower,
                    lambda z: laplace_lower(-z), LOC + WIDE, lambda m, s: m, lambda m, s: 2 * s * s,
                    lambda m, s: 1 + mp.log(2 * s), of=[z for z in Z if z]),
+    Distribution("AsymmetricLaplace(location, scale, asymmetry)",
+                 [((m, s, k), [v for v in (single(single(m) + s * (z / k if z > 0 else z * k)) for z in (-300, -30, -3, -0.25, 1e-8, 0.25, 3, 30, 300)) if v != single(m)])
+                  for m, s, k in [(0.3125, 1.25, 2.5), (-1.5, 0.625, 0.625), (0.3125, 1.25, 1.0), (0.0, 1.25, 1e-3), (0.0, 1.25, 1e3),
+                                  (0.0, 1.25, 1e-10), (0.0, 1.25, 1e10), (0.3125, 1e-10, 2.5), (0.3125, 1e10, 2.5), (0.0, 1e30, 0.625)]],
+                 lambda x, m, s, k: -((x - m) / s * k if x > m else (m - x) / s / k) - mp.log(s * (k + 1 / k)),
+                 lambda x, m, s, k: k * k / (1 + k * k) * mp.exp((x - m) / s / k) if x < m else -mp.expm1((m - x) / s * k - mp.log1p(k * k)),
+                 lambda x, m, s, k: mp.exp((m - x) / s * k) / (1 + k * k) if x > m else -mp.expm1((x - m) / s / k - mp.log1p(1 / (k * k))),
+                 lambda m, s, k: m + s * (1 / k - k), lambda m, s, k: s * s * (k * k + 1 / (k * k)), lambda m, s, k: 1 + mp.log(s * (k + 1 / k))),
     location_scale("Logistic(location, scale)", lambda z: -abs(z) - 2 * mp.log1p(mp.exp(-abs(z))), sigmoid,
                    lambda z: sigmoid(-z), LOC + WIDE, lambda m, s: m, lambda m, s: (mp.pi * s) ** 2 / 3,
                    lambda m, s: 2 + mp.log(s)),
@@ -351,9 +469,19 @@ DISTRIBUTIONS = [
                    lambda z: -mp.expm1(-mp.exp(-z)), LOC + WIDE, lambda m, s: m + s * EG,
                    lambda m, s: (mp.pi * s) ** 2 / 6, lambda m, s: mp.log(s) + EG + 1,
                    of=[-6, -4, -2, -0.5, 0, 0.25, 1, 3, 9, 30, 200]),
+    location_scale("Moyal(location, scale)", lambda z: -(z + mp.exp(-z) + LN_2PI) / 2, lambda z: mp.erfc(mp.exp(-z / 2) / mp.sqrt(2)),
+                   lambda z: mp.erf(mp.exp(-z / 2) / mp.sqrt(2)), LOC + WIDE, lambda m, s: m + s * (EG + mp.log(2)),
+                   lambda m, s: (mp.pi * s) ** 2 / 2, lambda m, s: mp.log(s) + (LN_2PI + EG + mp.log(2) + 1) / 2,
+                   of=[-7, -4, -2, -0.5, 0, 0.25, 1, 3, 9, 30, 200]),
     location_scale("Cauchy(location, scale)", lambda z: -mp.log(mp.pi) - mp.log1p(z * z),
                    lambda z: mp.atan2(1, -z) / mp.pi, lambda z: mp.atan2(1, z) / mp.pi, LOC + WIDE, None, None,
                    lambda m, s: mp.log(4 * mp.pi * s), of=Z + [1e10, -1e20]),
+    Distribution("GeneralizedExtremeValue(location, scale, concentration)",
+                 [(t, [x for x in (single(single(t[0]) + shaped_exp(mpf(single(t[2])), mpf(u)) * single(t[1])) for u in (-4, -2, -0.5, 0.25, 1, 3, 9, 30)) if inside(x, *t)])
+                  for t in SHAPED],
+                 lambda x, m, s, k: extreme_log(shaped_log((x - m) / s, k), k) - mp.log(s), lambda x, m, s, k: mp.exp(-mp.exp(-shaped_log((x - m) / s, k))),
+                 lambda x, m, s, k: -mp.expm1(-mp.exp(-shaped_log((x - m) / s, k))), lambda m, s, k: m + s * extreme_mean(k) if k < 1 else INF,
+                 lambda m, s, k: s * s * extreme_variance(k) if k < HALF else INF, lambda m, s, k: mp.log(s) + EG * (1 + k) + 1),
     Distribution("StudentT(degrees_of_freedom, location, scale)",
                  [((nu, m, s), [single(single(m) + z * s) for z in (-1e3, -40, -8, -2, -0.5, 0.25, 1, 3, 9, 30)])
                   for nu, m, s in [(2.5, 0.3125, 1.25), (0.625, -1.5, 0.625), (1.0, 0.3125, 1e-10), (30.0, 0.3125, 1e10),
@@ -364,6 +492,51 @@ DISTRIBUTIONS = [
                  lambda nu, m, s: m if nu > 1 else mp.nan, lambda nu, m, s: s * s * nu / (nu - 2) if nu > 2 else mp.nan,
                  lambda nu, m, s: (nu + 1) / 2 * (mp.digamma((nu + 1) / 2) - mp.digamma(nu / 2)) + mp.log(nu) / 2
                  + lnbeta(nu / 2, HALF) + mp.log(s)),
+    Distribution("JohnsonSu(skewness, tailweight, location, scale)",
+                 [((g, d, m, s), [single(single(m) + s * mp.sinh((z - g) / d)) for z in (-30, -8, -2, -0.5, 0.25, 1, 3, 9, 30)])
+                  for g, d, m, s in [(0.3125, 2.5, 0.3125, 1.25), (-1.75, 0.625, -1.5, 0.625), (0.0, 1.0, 0.0, 1e-10), (0.0, 30.0, 0.0, 1e10),
+                                     (-20.0, 2.5, 0.3125, 1.25), (12.0, 1.0, 0.0, 1.25), (0.3125, 1e3, 0.0, 1e3)]],
+                 lambda x, g, d, m, s: mp.log(d / s) - (mp.log1p(((x - m) / s) ** 2) + (g + d * mp.asinh((x - m) / s)) ** 2 + LN_2PI) / 2,
+                 lambda x, g, d, m, s: phi(g + d * mp.asinh((x - m) / s)), lambda x, g, d, m, s: phi(-g - d * mp.asinh((x - m) / s)),
+                 lambda g, d, m, s: m - s * mp.exp(1 / (2 * d * d)) * mp.sinh(g / d),
+                 lambda g, d, m, s: s * s / 2 * mp.expm1(1 / (d * d)) * (mp.exp(1 / (d * d)) * mp.cosh(2 * g / d) + 1)),
+    Distribution("SinhArcsinh(skewness, tailweight, location, scale)",
+                 [((e, d, m, s), [single(single(m) + s * mp.sinh((mp.asinh(z) + e) / d)) for z in (-30, -8, -2, -0.5, 0.25, 1, 3, 9, 30)])
+                  for e, d, m, s in [(0.3125, 2.5, 0.3125, 1.25), (-1.75, 0.625, -1.5, 0.625), (0.0, 1.0, 0.0, 1e-10), (0.0, 30.0, 0.0, 1e10),
+                                     (-20.0, 2.5, 0.3125, 1.25), (5.0, 1.0, 0.0, 1.25), (0.3125, 0.1, 0.0, 1e-3)]],
+                 lambda x, e, d, m, s: mp.log(d / s) + mp.log(mp.cosh(d * mp.asinh((x - m) / s) - e))
+                 - (mp.log1p(((x - m) / s) ** 2) + mp.sinh(d * mp.asinh((x - m) / s) - e) ** 2 + LN_2PI) / 2,
+                 lambda x, e, d, m, s: phi(mp.sinh(d * mp.asinh((x - m) / s) - e)), lambda x, e, d, m, s: phi(-mp.sinh(d * mp.asinh((x - m) / s) - e))),
+    Distribution("GeneralizedNormal(location, scale, power)",
+                 [((m, a, b), [single(single(m) + a * side * mp.power(w, 1 / mpf(b))) for w in (*[1e-12] * (b > 1), 0.001, 0.25, 1, 3, 40, 300) for side in (1, -1)])
+                  for m, a, b in [(0.3125, 1.25, 2.5), (-1.5, 0.625, 0.625), (0.0, 1.25, 1.0), (0.0, 1.25, 30.0), (0.0, 1.25, 100.0), (0.0, 1.25, 0.125),
+                                  (0.3125, 1e-10, 2.5), (0.3125, 1e10, 2.5)]],
+                 lambda x, m, a, b: -abs((x - m) / a) ** b - mp.log(2 * a) - mp.loggamma(1 + 1 / b),
+                 lambda x, m, a, b: generalized_normal_upper((m - x) / a, b), lambda x, m, a, b: generalized_normal_upper((x - m) / a, b),
+                 lambda m, a, b: m, lambda m, a, b: a * a * mp.gamma(3 / b) / mp.gamma(1 / b), lambda m, a, b: 1 / b + mp.log(2 * a) + mp.loggamma(1 + 1 / b)),
+    Distribution("SkewNormal(location, scale, skewness)",
+                 [((m, s, a), [single(single(m) + s * z) for z in (-30, -8, -2, -0.5, 0.25, 1, 3, 9, 30)])
+                  for m, s, a in [(0.3125, 1.25, 2.5), (-1.5, 0.625, -0.625), (0.0, 1.25, 0.0), (0.0, 1.25, 1e-3), (0.0, 1.25, 1e3), (0.0, 1.25, -1e10),
+                                  (0.3125, 1e-10, 2.5), (0.3125, 1e10, 2.5)]],
+                 lambda x, m, s, a: mp.log(2 / s) + normal_log((x - m) / s) + mp.log(phi(a * (x - m) / s)), None, None,
+                 lambda m, s, a: m + s * a / mp.sqrt(1 + a * a) * mp.sqrt(2 / mp.pi), lambda m, s, a: s * s * (1 - 2 / mp.pi * a * a / (1 + a * a))),
+    Distribution("ExponentiallyModifiedGaussian(location, scale, rate)",
+                 [((m, s, r), [single(single(m) + s * z) for z in (-30, -8, -2, -0.5, 0.25, 1, 3, 9)] + [single(single(m) + z / r) for z in (3, 30, 300)])
+                  for m, s, r in [(0.3125, 1.25, 0.625), (-1.5, 0.625, 1.25), (0.0, 1.25, 2.5), (0.0, 1.0, 1e-3), (0.0, 1.0, 1e-8), (0.0, 1.25, 30.0), (0.0, 1.25, 1e6),
+                                  (0.3125, 1e-10, 1e10), (0.3125, 1e10, 1e-10)]],
+                 lambda x, m, s, r: mp.log(r) + r * s * (r * s / 2 - (x - m) / s) + mp.log(phi((x - m) / s - r * s)),
+                 lambda x, m, s, r: phi((x - m) / s) - mp.exp(r * s * (r * s / 2 - (x - m) / s)) * phi((x - m) / s - r * s),
+                 lambda x, m, s, r: phi((m - x) / s) + mp.exp(r * s * (r * s / 2 - (x - m) / s)) * phi((x - m) / s - r * s),
+                 lambda m, s, r: m + 1 / r, lambda m, s, r: s * s + 1 / (r * r)),
+    Distribution("HalfStudentT(degrees_of_freedom, scale)",
+                 [((nu, s), [v * s for v in (1e-30, 1e-8, 0.001, 0.25, 1, 3, 9, 40, 1e3)])
+                  for nu, s in [(2.5, 1.25), (0.625, 0.625), (1.0, 1e-10), (30.0, 1e10), (1e-3, 1.25), (7.0, 1.25), (2.5, 1e-30), (2.5, 1e30)]],
+                 lambda x, nu, s: mp.log(2) - lnbeta(nu / 2, HALF) - mp.log(nu) / 2 - mp.log(s) - (nu + 1) / 2 * mp.log1p((x / s) ** 2 / nu),
+                 lambda x, nu, s: half_student_lower(nu, x / s), lambda x, nu, s: 2 * student_tail(nu, x / s),
+                 lambda nu, s: 2 * s * half_student_height(nu) * nu / (nu - 1) if nu > 1 else INF,
+                 lambda nu, s: s * s * (nu / (nu - 2) - (2 * half_student_height(nu) * nu / (nu - 1)) ** 2) if nu > 2 else INF,
+                 lambda nu, s: (nu + 1) / 2 * (mp.digamma((nu + 1) / 2) - mp.digamma(nu / 2)) + mp.log(nu) / 2
+                 + lnbeta(nu / 2, HALF) + mp.log(s / 2)),
     Distribution("TruncatedNormal(location, scale, low, high)",
                  [(t, [single(t[2] + (t[3] - t[2]) * v) for v in (0.015625, 0.25, 0.5, 0.75, 0.984375)])
                   for t in [(0.3125, 1.25, -1.5, 0.5), (0.0, 1.0, 8.0, 9.0), (0.0, 1.0, 40.0, 41.0), (1.0, 0.5, -30.0, -20.0),
@@ -410,6 +583,11 @@ DISTRIBUTIONS = [
                  lambda x, n: gamma_log(x / 2, n / 2) - mp.log(2), lambda x, n: gamma_lower(n / 2, x / 2),
                  lambda x, n: gamma_upper(n / 2, x / 2), lambda n: n, lambda n: 2 * n,
                  lambda n: gamma_entropy(n / 2) + mp.log(2)),
+    Distribution("Chi(degrees_of_freedom)", [((2 * t[0],), [mp.sqrt(2 * mpf(v)) for v in arguments] + [1e-30]) for t, arguments in gamma_points(1.25)],
+                 lambda x, n: gamma_log(x * x / 2, n / 2) + mp.log(x), lambda x, n: gamma_lower(n / 2, x * x / 2),
+                 lambda x, n: gamma_upper(n / 2, x * x / 2), lambda n: mp.sqrt(2) * mp.gammaprod([n / 2 + HALF], [n / 2]),
+                 lambda n: n - 2 * mp.gammaprod([n / 2 + HALF], [n / 2]) ** 2,
+                 lambda n: gamma_entropy(n / 2) - (mp.log(2) + mp.digamma(n / 2)) / 2),
     Distribution("LogNormal(location, scale)",
                  [((m, s), [v for v in (mp.exp(m + s * z) for z in (-30, -8, -2, -0.5, 0.25, 1, 3, 9, 30)) if 1e-300 < v < 1e300])
                   for m, s in [(0.3125, 1.25), (-1.75, 0.625), (12.0, 1.25), (0.3125, 1e-3), (0.3125, 20.0), (-80.0, 1.0)]],
@@ -429,6 +607,36 @@ DISTRIBUTIONS = [
                  lambda x, s, a: mp.log(a) + a * mp.log(s) - (a + 1) * mp.log(x), lambda x, s, a: -mp.expm1(a * mp.log(s / x)),
                  lambda x, s, a: mp.exp(a * mp.log(s / x)), lambda s, a: a * s / (a - 1) if a > 1 else INF,
                  lambda s, a: s * s * a / (a - 1) ** 2 / (a - 2) if a > 2 else INF, lambda s, a: mp.log(s / a) + 1 + 1 / a),
+    Distribution("FisherF(numerator, denominator)",
+                 same([(5.0, 9.0), (1.25, 2.5), (2.0, 5.0), (1e-3, 2.5), (1e-3, 1e-3), (60.0, 6.0)], POSITIVE + [1e30]) + same([(2e3, 2e3)], [0.5, 0.875, 1, 1.125, 2]),
+                 lambda x, m, n: m / 2 * mp.log(m * x / (m * x + n)) + n / 2 * mp.log(n / (m * x + n)) - mp.log(x) - lnbeta(m / 2, n / 2),
+                 lambda x, m, n: beta_lower(m / 2, n / 2, m * x / (m * x + n), n / (m * x + n)), lambda x, m, n: beta_lower(n / 2, m / 2, n / (m * x + n), m * x / (m * x + n)),
+                 lambda m, n: n / (n - 2) if n > 2 else INF, lambda m, n: 2 * (n / (n - 2)) ** 2 * (m + n - 2) / (m * (n - 4)) if n > 4 else INF,
+                 lambda m, n: lnbeta(m / 2, n / 2) + mp.log(n / m) + (1 - m / 2) * mp.digamma(m / 2) - (1 + n / 2) * mp.digamma(n / 2) + (m + n) / 2 * mp.digamma((m + n) / 2)),
+    Distribution("LogLogistic(scale, concentration)",
+                 [((a, b), [v for v in (a * mp.exp(u / mpf(b)) for u in (-200, -40, -8, -1, 0.25, 1.5, 8, 40, 300)) if 1e-300 < v < 1e300])
+                  for a, b in [(1.25, 2.5), (0.625, 0.625), (1e-10, 2.5), (1e10, 2.5), (1.25, 30.0), (1.25, 1.0), (1.25, 1e3)]],
+                 lambda x, a, b: mp.log(b / a) + (b - 1) * mp.log(x / a) - 2 * softplus(b * mp.log(x / a)), lambda x, a, b: sigmoid(b * mp.log(x / a)),
+                 lambda x, a, b: sigmoid(-b * mp.log(x / a)), lambda a, b: a * (mp.pi / b) / mp.sin(mp.pi / b) if b > 1 else INF,
+                 lambda a, b: a * a * (2 * mp.pi / b / mp.sin(2 * mp.pi / b) - (mp.pi / b / mp.sin(mp.pi / b)) ** 2) if b > 2 else INF, lambda a, b: mp.log(a / b) + 2),
+    Distribution("Levy(location, scale)",
+                 [((m, c), [single(single(m) + v * c) for v in (0.00390625, 0.03125, 0.25, 1.25, 8, 500, 1e10) if single(single(m) + v * c) > single(m)])
+                  for m, c in [(0.3125, 1.25), (-1.5, 0.625), (0.0, 1e-10), (0.3125, 1e10), (1e5, 1.25), (0.0, 1e-30), (0.0, 1e30)]],
+                 lambda x, m, c: (mp.log(c) - LN_2PI - 3 * mp.log(x - m) - c / (x - m)) / 2, lambda x, m, c: mp.erfc(mp.sqrt(c / (x - m) / 2)),
+                 lambda x, m, c: mp.erf(mp.sqrt(c / (x - m) / 2)), lambda m, c: INF, lambda m, c: INF,
+                 lambda m, c: (1 + 3 * EG + mp.log(16 * mp.pi * c * c)) / 2),
+    Distribution("Triangular(low, peak, high)",
+                 [(t, [single(t[0] + (t[2] - t[0]) * v) for v in (0.015625, 0.1875, 0.8125, 0.984375)])
+                  for t in [(0.3125, 1.3125, 2.3125), (-1.5, -1.25, -0.75), (-1e30, 1e10, 1e30), (0.0, 2e-31, 1e-30), (1e5, 100000.5, 100001.0), (0.0, 0.0, 1.0), (0.0, 1.0, 1.0)]],
+                 lambda x, l, m, h: triangular_log(x, l, m, h), lambda x, l, m, h: triangular_share(x, l, m, h)[0], lambda x, l, m, h: triangular_share(x, l, m, h)[1],
+                 lambda l, m, h: (l + m + h) / 3, lambda l, m, h: ((m - l) ** 2 + (m - l) * (h - m) + (h - m) ** 2) / 18,
+                 lambda l, m, h: HALF + mp.log((h - l) / 2)),
+    Distribution("GeneralizedPareto(location, scale, concentration)",
+                 [(t, [x for x in (single(single(t[0]) + shaped_exp(mpf(single(t[2])), mpf(u)) * single(t[1])) for u in (1e-3, 0.25, 1.5, 8, 40)) if x > single(t[0]) and inside(x, *t)])
+                  for t in SHAPED],
+                 lambda x, m, s, k: -(1 + k) * shaped_log((x - m) / s, k) - mp.log(s), lambda x, m, s, k: -mp.expm1(-shaped_log((x - m) / s, k)),
+                 lambda x, m, s, k: mp.exp(-shaped_log((x - m) / s, k)), lambda m, s, k: m + s / (1 - k) if k < 1 else INF,
+                 lambda m, s, k: (s / (1 - k)) ** 2 / (1 - 2 * k) if k < HALF else INF, lambda m, s, k: mp.log(s) + k + 1),
     Distribution("InverseGaussian(location, concentration)",
                  [((m, l), [m * v for v in (0.03125, 0.25, 0.5, 1.25, 2.5, 8, 40)])
                   for m, l in [(1.25, 0.625), (0.625, 1.25), (1e-5, 1.0), (1.0, 1e3), (1e5, 1.0), (1e-10, 1e-10), (1e10, 1e10)]],
@@ -473,6 +681,14 @@ DISTRIBUTIONS = [
                  lambda k, n, l: binomial_log(k, n, sigmoid(l), sigmoid(-l)), lambda k, n, l: binomial_lower(k, n, sigmoid(l), sigmoid(-l)),
                  lambda k, n, l: binomial_upper(k, n, sigmoid(l), sigmoid(-l)), lambda n, l: n * sigmoid(l),
                  lambda n, l: n * sigmoid(l) * sigmoid(-l), discrete=True, fixed=[0]),
+    Distribution("BetaBinomial(trials, alpha, beta)",
+                 [((n, a, b), [k for k in COUNTS if k <= n]) for n in (7, 30) for a, b in ((2.5, 0.625), (0.625, 2.5), (1e-3, 2.5), (1e3, 30.0))]
+                 + [((1, 1e-10, 1.25), [0, 1])],
+                 beta_binomial_log, lambda k, n, a, b: mp.fsum(mp.exp(beta_binomial_log(mpf(i), n, a, b)) for i in range(int(k) + 1)),
+                 lambda k, n, a, b: mp.fsum(mp.exp(beta_binomial_log(mpf(i), n, a, b)) for i in range(int(k) + 1, int(n) + 1)),
+                 lambda n, a, b: n * a / (a + b), lambda n, a, b: n * a * b * (a + b + n) / (a + b) ** 2 / (a + b + 1),
+                 lambda n, a, b: -mp.fsum(mp.exp(beta_binomial_log(mpf(i), n, a, b)) * beta_binomial_log(mpf(i), n, a, b) for i in range(int(n) + 1)),
+                 discrete=True, fixed=[0]),
     Distribution("Geometric(probability)", same([(p,) for p in PROBABILITIES], COUNTS + [1e6, 1e12]),
                  lambda k, p: k * mp.log1p(-p) + mp.log(p), lambda k, p: -mp.expm1((k + 1) * mp.log1p(-p)),
                  lambda k, p: mp.exp((k + 1) * mp.log1p(-p)), lambda p: (1 - p) / p, lambda p: (1 - p) / p ** 2,
@@ -491,15 +707,38 @@ DISTRIBUTIONS = [
                  lambda r, l: r * mp.exp(-l), lambda r, l: r * sigmoid(-l) / sigmoid(l) ** 2, discrete=True),
     Distribution("Poisson(rate)", same([(r,) for r in (2.5, 0.625, 1e-10, 1e-3, 30.0)], COUNTS) + same([(1e3,)], [500, 900, 1000, 1050, 1500]),
                  lambda k, r: k * mp.log(r) - r - mp.loggamma(k + 1), lambda k, r: gamma_upper(k + 1, r), lambda k, r: gamma_lower(k + 1, r),
-                 lambda r: r, lambda r: r, discrete=True),
+                 lambda r: r, lambda r: r, poisson_entropy, discrete=True),
     Distribution("Skellam(rate_up, rate_down)", same([(1.25, 0.625), (30.0, 2.5), (1e-3, 1e-3), (2.5, 30.0)], [-40, -12, -2, -1, 0, 1, 3, 12, 40]),
                  lambda k, a, b: -a - b + k * (mp.log(a) - mp.log(b)) / 2 + mp.log(mp.besseli(abs(k), 2 * mp.sqrt(a * b))), None, None,
                  lambda a, b: a - b, lambda a, b: a + b, discrete=True),
+    Distribution("Zipf(exponent)", same([(v,) for v in (2.5, 0.625, 1e-10, 1e-3, 30.0, 100.0)], [1, 2, 5, 8]), zipf_log,
+                 lambda k, s: mp.fsum(mp.exp(zipf_log(mpf(j), s)) for j in range(1, int(k) + 1)) if k < 8 else mpf(1),
+                 lambda k, s: mp.fsum(mp.exp(zipf_log(mpf(j), s)) for j in range(int(k) + 1, 9)),
+                 lambda s: mp.fsum(j * mp.exp(zipf_log(mpf(j), s)) for j in range(1, 9)), None,
+                 lambda s: -mp.fsum(zipf_log(mpf(j), s) * mp.exp(zipf_log(mpf(j), s)) for j in range(1, 9)), discrete=True),
+    # As many successes as draws, and that many failures and others.
+    Distribution("Hypergeometric(draws, others)",
+                 [((d, m), [k for k in COUNTS if k <= d]) for d in (7, 30) for m in (0, 5, 1000)],
+                 hypergeometric_log, lambda k, d, m: mp.fsum(mp.exp(hypergeometric_log(i, d, m)) for i in range(int(k) + 1)),
+                 lambda k, d, m: mp.fsum(mp.exp(hypergeometric_log(i, d, m)) for i in range(int(k) + 1, int(d) + 1)),
+                 lambda d, m: d * d / (2 * d + m), lambda d, m: d * d * (d + m) ** 2 / (2 * d + m) ** 2 / (2 * d + m - 1),
+                 lambda d, m: -mp.fsum(mp.exp(hypergeometric_log(i, d, m)) * hypergeometric_log(i, d, m) for i in range(int(d) + 1)), discrete=True, fixed=[0, 1]),
     Distribution("DiscreteUniform(low, high)", same([(1, 6), (-3, -2), (0, 1000000)], [-3, 0, 1, 3]), lambda k, l, h: -mp.log(h - l + 1) if l <= k <= h else -INF,
                  None, None, lambda l, h: (l + h) / 2, lambda l, h: ((h - l + 1) ** 2 - 1) / mpf(12), lambda l, h: mp.log(h - l + 1), discrete=True, fixed=[0, 1]),
     Distribution("Categorical(logits[3])", same([(0.3125, -1.75, 0.0), (80.0, 0.0, -20.0), (12.0, 12.0, -5.0)], [0, 1, 2]),
                  lambda k, *t: mp.log(categorical_weights(t)[int(k)]), lambda k, *t: mp.fsum(categorical_weights(t)[:int(k) + 1]) if k < 2 else mpf(1),
                  lambda k, *t: mp.fsum(categorical_weights(t)[int(k) + 1:]), None, None, categorical_entropy, discrete=True),
+    Distribution("OrderedLogistic(predictor, cutpoints[2])", same([(0.3125, -1.75, 0.75), (-1.5, 0.3125, 0.3126), (12.0, 2.0, 2.5), (-80.0, 0.5, 2.5)], [0, 1, 2]),
+                 lambda k, *t: mp.log(ordered_weights(*t)[int(k)]), lambda k, *t: sigmoid(t[int(k) + 1] - t[0]) if k < 2 else mpf(1),
+                 lambda k, *t: sigmoid(t[0] - t[int(k) + 1]) if k < 2 else mpf(0),
+                 lambda *t: ordered_weights(*t)[1] + 2 * ordered_weights(*t)[2], None, lambda *t: -mp.fsum(p * mp.log(p) for p in ordered_weights(*t)), discrete=True),
+    Distribution("ZeroInflated(gate, Poisson(rate))", same([(0.3125, 2.5), (0.875, 0.625), (1e-5, 30.0), (0.5, 1e-3)], COUNTS), inflated_log,
+                 lambda k, p, r: p + (1 - p) * gamma_upper(k + 1, r), lambda k, p, r: (1 - p) * gamma_lower(k + 1, r),
+                 lambda p, r: (1 - p) * r, lambda p, r: (1 - p) * r * (1 + p * r), discrete=True),
+    Distribution("Hurdle(gate, Poisson(rate))", same([(0.3125, 2.5), (0.875, 0.625), (1e-5, 30.0), (0.5, 1e-3)], COUNTS), hurdle_log,
+                 lambda k, p, r: 1 - hurdle_upper(k, p, r), hurdle_upper,
+                 lambda p, r: (1 - p) * r / -mp.expm1(-r),
+                 lambda p, r: (1 - p) * (r + r * r) / -mp.expm1(-r) - ((1 - p) * r / mp.expm1(-r)) ** 2, discrete=True),
     Distribution("MixtureSameFamily(logits[2], Normal(location[2], scale))", same(MIX, [-1e5, -30.0, -2.5, 0.25, 1.0, 9.0, 1e5]),
                  lambda x, a, b, m, n, s: mp.log(sum(w * mp.exp(normal_at(x, v, s)) for w, v in zip(mixture_weights(a, b), (m, n)))),
                  lambda x, a, b, m, n, s: sum(w * normal_below(x, v, s) for w, v in zip(mixture_weights(a, b), (m, n))),

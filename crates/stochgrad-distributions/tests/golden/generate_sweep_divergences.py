@@ -42,6 +42,24 @@ def laplace(m, b, n, c):
     return mp.log(c / b) + (b * mp.exp(-d / b) + d) / c - 1
 
 
+def asymmetric_laplace(m, s, k, n, t, l):
+    below, above, other_below, other_above = s * k, s / k, t * l, t / l
+    shift = n - m
+    if shift >= 0:
+        beyond = above * above / (below + above) * mp.exp(-shift / above)
+        before = beyond + shift - above + below
+    else:
+        before = below * below / (below + above) * mp.exp(shift / below)
+        beyond = before - shift + above - below
+    return mp.log((other_below + other_above) / (below + above)) - 1 + beyond / other_above + before / other_below
+
+
+def moyal(m, s, n, t):
+    r = s / t
+    moment = mp.exp((n - m) / t) * 2 ** r * mp.gamma(r + HALF) / mp.sqrt(mp.pi)
+    return -mp.log(r) + ((m - n) / t + (r - 1) * (EG + mp.log(2)) + moment - 1) / 2
+
+
 def gumbel(m, b, n, c):
     return mp.log(c / b) + (m - n) / c + EG * (b / c - 1) + mp.exp((n - m) / c) * mp.gamma(1 + b / c) - 1
 
@@ -84,7 +102,9 @@ DIVERGENCES = {
     "Normal(location, scale)": (normal, LOCATION),
     "LogNormal(location, scale)": (normal, LOCATION[:10]),
     "Laplace(location, scale)": (laplace, LOCATION),
+    "AsymmetricLaplace(location, scale, asymmetry)": (asymmetric_laplace, near((0.3125, 1.25, 2.5), (-1.5, 0.625, 0.625), (0.5, 1.25, 1e-3), (0.5, 1.25, 1e3))),
     "Gumbel(location, scale)": (gumbel, LOCATION),
+    "Moyal(location, scale)": (moyal, LOCATION),
     "Cauchy(location, scale)": (lambda m, s, n, t: mp.log(((s + t) ** 2 + (m - n) ** 2) / (4 * s * t)), LOCATION),
     "Exponential(rate)": (lambda a, b: mp.log(a / b) + b / a - 1, SCALE),
     "HalfNormal(scale)": (squares(1), SCALE),
@@ -93,6 +113,7 @@ DIVERGENCES = {
     "Gamma(concentration, rate)": (gamma, SHAPE),
     "InverseGamma(concentration, scale)": (gamma, SHAPE),
     "Chi2(degrees_of_freedom)": (lambda n, m: gamma(n / 2, HALF, m / 2, HALF), near((2.5,), (1e-3,), (1e6,))),
+    "Chi(degrees_of_freedom)": (lambda n, m: gamma(n / 2, HALF, m / 2, HALF), near((2.5,), (1e-3,), (1e6,))),
     "Beta(alpha, beta)": (beta, near((2.5, 0.625), (1e-3, 1e-3), (1e4, 1e4), (30.0, 3.0))),
     "Weibull(concentration, scale)": (weibull, near((2.5, 1.25), (0.625, 0.625), (100.0, 1.25))),
     "InverseGaussian(location, concentration)": (inverse_gaussian, near((1.25, 0.625), (1e-5, 1.0), (1.0, 1e4))),

@@ -33,6 +33,8 @@ pub(crate) fn pairs() -> Vec<(&'static str, &'static str, Divergence)> {
         "Normal", "Normal" => |x| Normal::new(x[0], x[1]).kl_to(&Normal::new(x[2], x[3]));
         "LogNormal", "LogNormal" => |x| LogNormal::new(x[0], x[1]).kl_to(&LogNormal::new(x[2], x[3]));
         "Laplace", "Laplace" => |x| Laplace::new(x[0], x[1]).kl_to(&Laplace::new(x[2], x[3]));
+        "AsymmetricLaplace", "AsymmetricLaplace" => |x| AsymmetricLaplace::new(x[0], x[1], x[2]).kl_to(&AsymmetricLaplace::new(x[3], x[4], x[5]));
+        "Moyal", "Moyal" => |x| Moyal::new(x[0], x[1]).kl_to(&Moyal::new(x[2], x[3]));
         "Gumbel", "Gumbel" => |x| Gumbel::new(x[0], x[1]).kl_to(&Gumbel::new(x[2], x[3]));
         "Cauchy", "Cauchy" => |x| Cauchy::new(x[0], x[1]).kl_to(&Cauchy::new(x[2], x[3]));
         "Uniform", "Uniform" => |x| Uniform::new(x[0], x[1]).kl_to(&Uniform::new(x[2], x[3]));
@@ -41,6 +43,7 @@ pub(crate) fn pairs() -> Vec<(&'static str, &'static str, Divergence)> {
         "KSubset", "KSubset" => |x| KSubset::from_logits(2, vector(&x[..3])).kl_to(&KSubset::from_logits(2, vector(&x[3..])));
         "Beta", "Beta" => |x| Beta::new(x[0], x[1]).kl_to(&Beta::new(x[2], x[3]));
         "Weibull", "Weibull" => |x| Weibull::new(x[0], x[1]).kl_to(&Weibull::new(x[2], x[3]));
+        "Chi", "Chi" => |x| Chi::new(x[0]).kl_to(&Chi::new(x[1]));
         "Pareto", "Pareto" => |x| Pareto::new(x[0], x[1]).kl_to(&Pareto::new(x[2], x[3]));
         "VonMises", "VonMises" => |x| VonMises::new(x[0], x[1]).kl_to(&VonMises::new(x[2], x[3]));
         "InverseGaussian", "InverseGaussian" => |x| InverseGaussian::new(x[0], x[1]).kl_to(&InverseGaussian::new(x[2], x[3]));
@@ -74,12 +77,19 @@ pub(crate) fn pairs() -> Vec<(&'static str, &'static str, Divergence)> {
         "Pareto", "Normal" => |x| Pareto::new(x[0], x[1]).kl_to(&Normal::new(x[2], x[3]));
         "Bernoulli", "Poisson" => |x| Bernoulli::from_probabilities(x[0]).kl_to(&Poisson::from_rate(x[1]));
         "DiscreteUniform", "DiscreteUniform" => |x| DiscreteUniform::new(x[0], x[1]).kl_to(&DiscreteUniform::new(x[2], x[3]));
+        "Zipf", "Zipf" => |x| Zipf::new(8, x[0]).kl_to(&Zipf::new(8, x[1]));
         "Categorical", "Categorical" => |x| Categorical::from_logits(vector(&x[..3])).kl_to(&Categorical::from_logits(vector(&x[3..])));
+        "OrderedLogistic", "OrderedLogistic" => |x| OrderedLogistic::new(x[0], vector(&x[1..3])).kl_to(&OrderedLogistic::new(x[3], vector(&x[4..])));
         "OneHotCategorical", "OneHotCategorical" => |x| OneHotCategorical::from_logits(vector(&x[..3])).kl_to(&OneHotCategorical::from_logits(vector(&x[3..])));
         "Dirichlet", "Dirichlet" => |x| Dirichlet::new(vector(&x[..3])).kl_to(&Dirichlet::new(vector(&x[3..])));
         "MultivariateNormal", "MultivariateNormal" => |x| factored(&x[..6]).kl_to(&factored(&x[6..]));
         "LowRankMultivariateNormal", "LowRankMultivariateNormal" => |x| low_rank(&x[..6]).kl_to(&low_rank(&x[6..]));
+        "VonMisesFisher", "VonMisesFisher" => |x| fisher(&x[..4]).kl_to(&fisher(&x[4..]));
+        "GaussianRandomWalk", "GaussianRandomWalk" => |x| walk(&x[..3]).kl_to(&walk(&x[3..]));
+        "MarkovChain", "MarkovChain" => |x| chain(&x[..6]).kl_to(&chain(&x[6..]));
         "Wishart", "Wishart" => |x| wishart(&x[..5]).kl_to(&wishart(&x[5..]));
+        "MatrixNormal", "MatrixNormal" => |x| matrix(&x[..12]).kl_to(&matrix(&x[12..]));
+        "InverseWishart", "InverseWishart" => |x| inverse_wishart(&x[..5]).kl_to(&inverse_wishart(&x[5..]));
     }
 }
 
@@ -89,6 +99,27 @@ fn factored<'t>(p: &[Var<'t, f64>]) -> MultivariateNormal<Var<'t, f64>> {
 
 fn low_rank<'t>(p: &[Var<'t, f64>]) -> LowRankMultivariateNormal<Var<'t, f64>> {
     LowRankMultivariateNormal::new(vector(&p[..2]), vector(&p[2..4]).reshape([2, 1]), vector(&p[4..]))
+}
+
+fn fisher<'t>(p: &[Var<'t, f64>]) -> VonMisesFisher<Var<'t, f64>> {
+    VonMisesFisher::new(vector(&p[..3]), p[3])
+}
+
+fn matrix<'t>(p: &[Var<'t, f64>]) -> MatrixNormal<Var<'t, f64>> {
+    let square = |numbers: &[Var<'t, f64>]| vector(numbers).reshape([2, 2]);
+    MatrixNormal::new(square(&p[..4]), square(&p[4..8]), square(&p[8..]))
+}
+
+fn inverse_wishart<'t>(p: &[Var<'t, f64>]) -> InverseWishart<Var<'t, f64>> {
+    InverseWishart::new(p[0], vector(&p[1..]).reshape([2, 2]))
+}
+
+fn walk<'t>(p: &[Var<'t, f64>]) -> GaussianRandomWalk<Var<'t, f64>> {
+    GaussianRandomWalk::new(3, p[0], p[2]).with_drift(p[1])
+}
+
+fn chain<'t>(p: &[Var<'t, f64>]) -> MarkovChain<Var<'t, f64>> {
+    MarkovChain::from_logits(3, vector(&p[..2]), vector(&p[2..]).reshape([2, 2]))
 }
 
 fn wishart<'t>(p: &[Var<'t, f64>]) -> Wishart<Var<'t, f64>> {

@@ -51,12 +51,15 @@ divergences! {
     "Normal(location, scale)" => 2, |p| Normal::new(p[0], p[1]);
     "LogNormal(location, scale)" => 2, |p| LogNormal::new(p[0], p[1]);
     "Laplace(location, scale)" => 2, |p| Laplace::new(p[0], p[1]);
+    "AsymmetricLaplace(location, scale, asymmetry)" => 3, |p| AsymmetricLaplace::new(p[0], p[1], p[2]);
+    "Moyal(location, scale)" => 2, |p| Moyal::new(p[0], p[1]);
     "Gumbel(location, scale)" => 2, |p| Gumbel::new(p[0], p[1]);
     "Cauchy(location, scale)" => 2, |p| Cauchy::new(p[0], p[1]);
     "Exponential(rate)" => 1, |p| Exponential::new(p[0]);
     "HalfNormal(scale)" => 1, |p| HalfNormal::new(p[0]);
     "Rayleigh(scale)" => 1, |p| Rayleigh::new(p[0]);
     "Maxwell(scale)" => 1, |p| Maxwell::new(p[0]);
+    "Chi(degrees_of_freedom)" => 1, |p| Chi::new(p[0]);
     "Gamma(concentration, rate)" => 2, |p| Gamma::new(p[0], p[1]);
     "InverseGamma(concentration, scale)" => 2, |p| InverseGamma::new(p[0], p[1]);
     "Chi2(degrees_of_freedom)" => 1, |p| Chi2::new(p[0]);

@@ -20,12 +20,16 @@ pub(crate) enum Kind {
     Logit,
     /// A number of trials.
     Count,
+    /// A number of trials over which a sum is formed.
+    Few,
     /// Not 0.
     Power,
     /// The parameter before it plus a positive width.
     High,
     /// The parameter before it plus a count.
     WholeHigh,
+    /// A shape of any sign, with a limit at 0.
+    Tail,
     /// 1 less the parameter before it.
     Rest,
 }
@@ -48,10 +52,11 @@ impl Kind {
             Kind::Shape => [2.5, 0.625],
             Kind::Probability => [0.3125, 0.875],
             Kind::Logit => [0.3125, -1.75],
-            Kind::Count => [7.0, 30.0],
+            Kind::Count | Kind::Few => [7.0, 30.0],
             Kind::Power => [2.0, -0.5],
             Kind::High => [2.0, 0.75],
             Kind::WholeHigh => [5.0, 1.0],
+            Kind::Tail => [0.3125, -0.625],
             Kind::Rest => [0.0; 2],
         }
     }
@@ -79,12 +84,17 @@ impl Kind {
                 false => (6, vec![0.0, -20.0, 20.0, -85.0, 100.0, 1e37, 1e-37, -1e5, 12.0, -5.0]),
             },
             Kind::Count => (3, if double { vec![0.0, 1.0, 1e15, 1e9, 1e3] } else { vec![0.0, 1.0, 1e7, 1e4, 1e2] }),
+            Kind::Few => (2, vec![0.0, 1.0, 1e3]),
             Kind::Power => match double {
                 true => (4, vec![1e-10, -1.0, 1e10, -1e3, 1e-300, -1e300, 1.0]),
                 false => (4, vec![1e-5, -1.0, 1e5, -1e2, 1e-37, -1e37, 1.0]),
             },
             Kind::High => (4, positive.to_vec()),
             Kind::WholeHigh => (2, if double { vec![0.0, 1e12, 1e3] } else { vec![0.0, 8e6, 1e3] }),
+            Kind::Tail => {
+                let tiny = if double { 1e-300 } else { 1e-37 };
+                (7, vec![0.0, tiny, -tiny, -1e-5, 3.0, -1.0, -3.0, 1e-10, -1e-10, 0.5, -0.5, 1.0, 40.0, -40.0])
+            }
             Kind::Rest => (0, Vec::new()),
         }
     }

@@ -185,6 +185,8 @@ impl Check<'_> {
     fn quantiles<F: Precision>(&mut self, function: Function, arguments: &[f64], answers: &[Answer]) {
         let range = self.entry.range;
         let ends = range.ends(self.parameters);
+        // A few roundings of an end that is computed from parameters.
+        let room_at_end = 4.0 * self.rounding * range.size_of_end(self.parameters);
         let (at_zero, at_one) = if function == Function::Quantile { ends } else { (ends.1, ends.0) };
         let mut last: Option<(f64, f64)> = None;
         let mut around = Vec::new();
@@ -202,12 +204,12 @@ impl Check<'_> {
                 None
             };
             if let Some(end) = end.filter(|_| range != Range::Angles && !range.is_discrete()) {
-                self.that(function, "end of the support", value == end, || format!("at {p}: {value:e}, not {end:e}"));
+                let same = value == end || (value - end).abs() <= room_at_end;
+                self.that(function, "end of the support", same, || format!("at {p}: {value:e}, not {end:e}"));
                 continue;
             }
-            self.that(function, "in the support", ends.0 <= value && value <= ends.1, || {
-                format!("at {p:e}: {value:e}")
-            });
+            let inside = ends.0 - room_at_end <= value && value <= ends.1 + room_at_end;
+            self.that(function, "in the support", inside, || format!("at {p:e}: {value:e}"));
             if let Some((before, other)) = last {
                 let forward = function == Function::Quantile;
                 let (smaller, larger) = if forward { (other, value) } else { (value, other) };

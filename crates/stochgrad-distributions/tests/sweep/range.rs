@@ -14,6 +14,8 @@ pub(crate) enum Range {
     Counts,
     /// The counts up to a parameter.
     UpTo(usize),
+    /// The counts from 1 to a number.
+    From1To(usize),
     /// The integers.
     Integers,
     /// The integers between two parameters.
@@ -32,6 +34,11 @@ pub(crate) enum Range {
     Interval(usize, usize),
     /// Above a parameter.
     From(usize),
+    /// Above the first parameter, and below an end that depends on scale and shape, the next two, if the shape is
+    /// negative.
+    Excesses,
+    /// Beside an end that depends on location, scale and shape, if the shape is not 0.
+    Maxima,
     /// Angles, which differ by whole turns where they are the same.
     Angles,
 }
@@ -56,6 +63,7 @@ impl Range {
                 | Range::Categories(_)
                 | Range::Counts
                 | Range::UpTo(_)
+                | Range::From1To(_)
                 | Range::Integers
                 | Range::Between(..)
                 | Range::Single
@@ -68,6 +76,7 @@ impl Range {
             Range::Bits => (0.0, 1.0),
             Range::Categories(count) => (0.0, count as f64 - 1.0),
             Range::Counts | Range::Positive => (0.0, f64::INFINITY),
+            Range::From1To(last) => (1.0, last as f64),
             Range::UpTo(trials) => (0.0, parameters[trials]),
             Range::Integers | Range::Real | Range::Angles => (f64::NEG_INFINITY, f64::INFINITY),
             Range::Between(low, high) | Range::Interval(low, high) => (parameters[low], parameters[high]),
@@ -75,6 +84,22 @@ impl Range {
             Range::Unit => (0.0, 1.0),
             Range::Signed => (-1.0, 1.0),
             Range::From(low) => (parameters[low], f64::INFINITY),
+            Range::Excesses | Range::Maxima => {
+                let (location, shape) = (parameters[0], parameters[2]);
+                let end = location - parameters[1] / shape;
+                let low = if self == Range::Excesses { location } else { f64::NEG_INFINITY };
+                (if shape > 0.0 { low.max(end) } else { low }, if shape < 0.0 { end } else { f64::INFINITY })
+            }
+        }
+    }
+
+    /// The size of what is rounded where an end is computed from parameters.
+    pub(crate) fn size_of_end(self, parameters: &[f64]) -> f64 {
+        match self {
+            Range::Excesses | Range::Maxima if parameters[2] != 0.0 => {
+                parameters[0].abs() + (parameters[1] / parameters[2]).abs()
+            }
+            _ => 0.0,
         }
     }
 
@@ -119,7 +144,9 @@ impl Range {
             Range::Counts | Range::UpTo(_) => found.extend([2.0, 5.0, 10.0, 100.0, 1e6]),
             Range::Integers => found.extend([2.0, 5.0, -5.0, -2.0, 100.0, -100.0]),
             Range::From(_) => found.extend([low * 1.5, low * 100.0]),
-            Range::Real => found.extend([0.0, 0.25, -3.0, 30.0, -30.0].map(|shift| parameters[0] + shift)),
+            Range::Real | Range::Excesses | Range::Maxima => {
+                found.extend([0.0, 0.25, -3.0, 30.0, -30.0].map(|shift| parameters[0] + shift))
+            }
             Range::Positive => found.extend([0.015625, 0.25, 0.75, 5.0, 20.0, 100.0]),
             _ => {}
         }

@@ -5,7 +5,7 @@ use crate::objectives::held::direct_samples;
 use crate::off_policy::action_value_model::ActionValueModel;
 use smallvec::SmallVec;
 use std::panic::Location;
-use stochgrad_distributions::{Order, ScoreDifferentiable, Support};
+use stochgrad_distributions::{Order, ScoreDifferentiable};
 use stochgrad_graph::{Bias, Graph, GraphResult, Guarantee, is_differentiable};
 use stochgrad_tape::{Condition, Requirement, Smoothness, Tape, Var};
 use stochgrad_tensor::{Real, Shape};
@@ -88,22 +88,6 @@ impl<'t, F: Real> Scale<'t, F> {
     }
 }
 
-/// Whether the values of a support have probabilities and no densities.
-fn is_discrete(support: Support) -> bool {
-    matches!(
-        support,
-        Support::Bits
-            | Support::Categories(_)
-            | Support::OneHot(_)
-            | Support::Counts
-            | Support::CountVectors(_)
-            | Support::Integers
-            | Support::Values
-            | Support::Rankings(..)
-            | Support::Subsets(..)
-    )
-}
-
 impl<'t, F: Real> LoggedAction<'t, F> {
     /// Logged actions with their propensities, and the target policy. The actions are data on a plate of the log, and
     /// the propensities are on the same plate, or one number for all.
@@ -127,7 +111,7 @@ impl<'t, F: Real> LoggedAction<'t, F> {
             action: Some((action, policy.event_shape())),
             target: Scale::Log(policy.log_prob(action)),
             propensity,
-            is_discrete: is_discrete(policy.support()),
+            is_discrete: policy.support().is_discrete(),
             kinked: parameters.filter(|each| each.score == Smoothness::Kinked).map(|each| each.var).collect(),
             reward: None,
             model: None,

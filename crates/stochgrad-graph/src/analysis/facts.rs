@@ -3,6 +3,7 @@
 use crate::analysis::crossings::Crossings;
 use crate::analysis::degrees::find_degrees;
 use crate::analysis::hidden_outcomes::check_hidden_outcomes;
+use crate::analysis::lost_jumps::check_lost_jumps;
 use crate::analysis::mixing::Mixing;
 use crate::analysis::paths::worst_paths;
 use crate::analysis::recording::Recording;
@@ -46,6 +47,7 @@ impl<'a, 't, F: Real> Analysis<'a, 't, F> {
         let mixing = Mixing::new(&recording);
         find_degrees(&recording, &mixing, &mut paths);
         check_guarantees(&recording, &paths)?;
+        check_lost_jumps(&recording, &crossings, &paths)?;
         let has_costs = nodes_with_costs(&recording);
         check_weighted_sets(&recording)?;
         check_scheme_members(&recording, &mixing)?;

@@ -12,6 +12,7 @@ pub(crate) mod facts;
 pub(crate) mod finite;
 pub(crate) mod hidden_outcomes;
 pub(crate) mod ledger;
+mod lost_jumps;
 mod mixing;
 mod paths;
 pub(crate) mod recording;

@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use stochgrad_distributions::{Distribution, Family, Parameters};
+use stochgrad_distributions::{Distribution, Family, Parameters, Support};
 use stochgrad_tape::{IdMap, Plate, PlateSet, SiteId, Tape, Var};
 use stochgrad_tensor::Real;
 
@@ -57,6 +57,7 @@ pub(crate) trait ErasedMethod<F: Real> {
     fn name(&self) -> String;
     fn profile(&self) -> Profile;
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent>;
+    fn support(&self, at: Bind<'_, '_, F>) -> GraphResult<Support>;
     fn is_rerecordable(&self) -> bool;
     fn relaxes_in_replays(&self) -> bool;
     fn carries_crossings(&self) -> bool;
@@ -119,6 +120,10 @@ impl<F: Real, D: Family<F>, M: GradientMethod<F, D> + Clone + 'static> ErasedMet
 
     fn extent(&self, at: Bind<'_, '_, F>) -> GraphResult<Extent> {
         Ok(Extent::of(&self.bind(at)?))
+    }
+
+    fn support(&self, at: Bind<'_, '_, F>) -> GraphResult<Support> {
+        Ok(self.bind(at)?.support())
     }
 
     fn guarantee(&self, at: Bind<'_, '_, F>, path: &Path) -> GraphResult<Result<Guarantee, String>> {

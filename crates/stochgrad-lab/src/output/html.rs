@@ -9,7 +9,7 @@ use super::svg::{NARROW, is_exact};
 use crate::attribute::Shares;
 use crate::comparison::{ArmReport, Comparison};
 use crate::error::LabResult;
-use crate::select::Selection;
+use crate::select::{Race, Selection};
 use crate::statistics::Statistics;
 
 const STYLE: &str = include_str!("page.css");
@@ -196,11 +196,12 @@ impl<F: Real> Selection<F> {
             for (index, racer) in race.methods.iter().enumerate() {
                 let Some(score) = &racer.score else { continue };
                 let is_chosen = index == race.chosen;
-                let chosen = if is_chosen { format!("with confidence {:.3}", race.confidence) } else { String::new() };
+                let chosen = if is_chosen { race.certainty() } else { String::new() };
                 let cells = vec![
                     (escaped(&race.node), true),
                     (code(&racer.label), true),
                     number(with_relative_error(score)),
+                    number(racer.time.map_or_else(String::new, time)),
                     number(racer.repetitions.to_string()),
                     number(chosen),
                 ];
@@ -208,10 +209,16 @@ impl<F: Real> Selection<F> {
             }
         }
         let criterion = self.criterion.to_string();
-        body.table(&["node", "method", &criterion, "runs", "chosen"], rows);
+        body.table(&["node", "method", &criterion, "time", "runs", "chosen"], rows);
         if self.out_of_time {
             body.paragraph("The time budget ended the selection.");
         }
+        let of_race = |race: &Race| {
+            let about = code(&format!("{}: {}", race.node, race.label()));
+            let warning = move |warning: &crate::Warning| format!("{about}: {}", escaped(&warning.to_string()));
+            race.warnings.iter().map(warning).collect::<Vec<_>>()
+        };
+        body.list("Warnings", self.nodes.iter().flat_map(of_race));
         body.pictures([("The methods of each node", self.picture(NARROW)?)]);
         body.add(format!("<h2>Chosen</h2><pre><code>{}</code></pre>", escaped(&self.code())));
         let all = self.nodes.iter().flat_map(|race| race.methods.iter().map(move |racer| (race, racer)));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stochgrad_tensor::Real;
 
 use super::json::interval;
-use super::number::{short, with_error, with_relative_error};
+use super::number::{short, time, with_error, with_relative_error};
 use crate::attribute::{NodeShare, Shares};
 use crate::select::{Race, Racer, Selection};
 
@@ -15,16 +15,13 @@ impl<F: Real> fmt::Display for Selection<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_FULL_CONDENSED);
-        table.set_header(["node", "method", &self.criterion.to_string(), "runs", "chosen"]);
+        table.set_header(["node", "method", &self.criterion.to_string(), "time", "runs", "chosen"]);
         for race in &self.nodes {
             for (index, racer) in race.methods.iter().enumerate() {
                 let Some(score) = &racer.score else { continue };
-                let chosen = match index == race.chosen {
-                    true => format!("with confidence {:.3}", race.confidence),
-                    false => String::new(),
-                };
-                let runs = racer.repetitions.to_string();
-                table.add_row([&race.node, &racer.label, &with_relative_error(score), &runs, &chosen]);
+                let chosen = if index == race.chosen { race.certainty() } else { String::new() };
+                let (time, runs) = (racer.time.map_or_else(String::new, time), racer.repetitions.to_string());
+                table.add_row([&race.node, &racer.label, &with_relative_error(score), &time, &runs, &chosen]);
             }
         }
         writeln!(f, "{table}")?;
@@ -32,6 +29,9 @@ impl<F: Real> fmt::Display for Selection<F> {
             writeln!(f, "The time budget ended the selection.")?;
         }
         for race in &self.nodes {
+            for warning in &race.warnings {
+                writeln!(f, "{}: {}: {warning}", race.node, race.label())?;
+            }
             for racer in &race.methods {
                 if let Some(refusal) = &racer.refusal {
                     writeln!(f, "{}: {}: not possible: {refusal}", race.node, racer.label)?;
@@ -42,6 +42,14 @@ impl<F: Real> fmt::Display for Selection<F> {
     }
 }
 
+impl Race {
+    /// How certain the choice is, in words.
+    pub(super) fn certainty(&self) -> String {
+        let confidence = format!("with confidence {:.3}", self.confidence);
+        if self.is_kept { format!("kept, {confidence}") } else { confidence }
+    }
+}
+
 impl<F: Real> Selection<F> {
     /// The selection as JSON.
     pub fn to_json(&self) -> Value {
@@ -49,6 +57,7 @@ impl<F: Real> Selection<F> {
             json!({
                 "method": racer.label,
                 "score": racer.score.as_ref().map(interval),
+                "seconds": racer.time,
                 "repetitions": racer.repetitions,
                 "refusal": racer.refusal,
             })
@@ -58,6 +67,8 @@ impl<F: Real> Selection<F> {
                 "node": race.node,
                 "chosen": race.label(),
                 "confidence": race.confidence,
+                "kept": race.is_kept,
+                "warnings": race.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "methods": race.methods.iter().map(racer).collect::<Vec<_>>(),
             })
         };

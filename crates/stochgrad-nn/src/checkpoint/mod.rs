@@ -205,6 +205,8 @@ impl Checkpoint {
     }
 
     fn write(&self, path: &Path) -> NnResult<()> {
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("checkpoint", action = "write", path = %path.display()).entered();
         write_atomically(path, |file| format::encode(&self.tensors, &self.metadata, file))
     }
 
@@ -219,6 +221,8 @@ impl Checkpoint {
     }
 
     fn read(path: &Path) -> NnResult<Self> {
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("checkpoint", action = "read", path = %path.display()).entered();
         let (tensors, metadata) = format::decode(&Self::read_bytes(path)?, &path.display().to_string())?;
         Ok(Self { tensors, metadata, source: Some(path.into()) })
     }

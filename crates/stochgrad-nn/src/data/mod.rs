@@ -10,6 +10,7 @@ mod idx;
 mod images;
 mod minibatches;
 pub mod mnist;
+mod npy;
 mod rows;
 
 pub use binarize::binarize;
@@ -17,4 +18,5 @@ pub use digits::Digits;
 pub use idx::{IdxImages, read_idx_images, read_idx_labels, read_idx_pair, write_idx_images, write_idx_labels};
 pub use images::Images;
 pub use minibatches::{Epoch, Minibatches};
+pub use npy::{read_npy, write_npy};
 pub use rows::{rows, rows_into};

@@ -80,14 +80,14 @@ pub struct AdamRule<const DECOUPLED: bool> {
 impl<F: Real> Adam<F> {
     /// Adam with decay rates 0.9 and 0.999, epsilon 1e-8 and no weight decay.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Descent::of(AdamRule::with_weight_decay(0.0), learning_rate)
+        Descent::of(AdamRule::default(), learning_rate)
     }
 }
 
 impl<F: Real> AdamW<F> {
     /// AdamW with decay rates 0.9 and 0.999, epsilon 1e-8 and weight decay 0.01.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        Descent::of(AdamRule::with_weight_decay(0.01), learning_rate)
+        Descent::of(AdamRule::default(), learning_rate)
     }
 }
 
@@ -105,6 +105,13 @@ impl<F: Real, const DECOUPLED: bool> Descent<F, AdamRule<DECOUPLED>> {
     /// Sets the weight decay λ ≥ 0. [`Adam`] adds λθ to the gradient, and [`AdamW`] multiplies the parameter by 1 − ηλ.
     pub fn weight_decay(self, weight_decay: f64) -> Self {
         self.with(|rule| rule.weight_decay = weight_decay)
+    }
+}
+
+impl<const DECOUPLED: bool> Default for AdamRule<DECOUPLED> {
+    /// The settings of [`Adam::new`] or [`AdamW::new`].
+    fn default() -> Self {
+        Self::with_weight_decay(if DECOUPLED { 0.01 } else { 0.0 })
     }
 }
 

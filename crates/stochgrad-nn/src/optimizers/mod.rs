@@ -7,6 +7,8 @@ mod compiled_rule;
 mod descent;
 mod rms_prop;
 mod rule;
+#[cfg(feature = "serde")]
+mod settings;
 mod sgd;
 mod slots;
 
@@ -15,6 +17,8 @@ pub use average::Average;
 pub use descent::{CompiledStep, Descent, UpdatedParameter};
 pub use rms_prop::{RmsProp, RmsPropRule};
 pub use rule::{UpdateRule, Updated};
+#[cfg(feature = "serde")]
+pub use settings::{AverageSettings, ClipSettings, OptimizerSettings, RuleSettings};
 pub use sgd::{Sgd, SgdRule};
 pub use stochgrad_tape::descent::Schedule;
 
@@ -98,6 +102,40 @@ pub trait Optimizer<F: Real> {
     ///
     /// [`NnError::InvalidArgument`] if the state belongs to another kind of optimiser. Nothing is changed in this case.
     fn load_state(&mut self, state: &OptimizerState<F>) -> NnResult<()>;
+}
+
+impl<F: Real, O: Optimizer<F> + ?Sized> Optimizer<F> for Box<O> {
+    fn step(&mut self, parameters: &mut Parameters<F>, gradients: &Gradients<F>) -> NnResult<()> {
+        (**self).step(parameters, gradients)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        (**self).learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        (**self).set_learning_rate(learning_rate);
+    }
+
+    fn averages(&self) -> Option<&Average<F>> {
+        (**self).averages()
+    }
+
+    fn settings(&self) -> String {
+        (**self).settings()
+    }
+
+    fn compile_step(&self, parameters: &[(&str, Shape)]) -> NnResult<CompiledStep<F>> {
+        (**self).compile_step(parameters)
+    }
+
+    fn state(&self) -> OptimizerState<F> {
+        (**self).state()
+    }
+
+    fn load_state(&mut self, state: &OptimizerState<F>) -> NnResult<()> {
+        (**self).load_state(state)
+    }
 }
 
 /// The state of an optimiser between steps.

@@ -44,6 +44,8 @@ pub type RmsProp<F> = Descent<F, RmsPropRule>;
 
 /// The update rule of [`RmsProp`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct RmsPropRule {
     /// The smoothing constant of the running means, in [0, 1).
     pub smoothing: f64,
@@ -57,11 +59,17 @@ pub struct RmsPropRule {
     pub weight_decay: f64,
 }
 
+impl Default for RmsPropRule {
+    /// The settings of [`RmsProp::new`].
+    fn default() -> Self {
+        RmsPropRule { smoothing: 0.99, epsilon: 1e-8, momentum: 0.0, centered: false, weight_decay: 0.0 }
+    }
+}
+
 impl<F: Real> RmsProp<F> {
     /// RMSprop with the smoothing constant 0.99, epsilon 1e-8, no momentum and no weight decay, not centered.
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
-        let rule = RmsPropRule { smoothing: 0.99, epsilon: 1e-8, momentum: 0.0, centered: false, weight_decay: 0.0 };
-        Descent::of(rule, learning_rate)
+        Descent::of(RmsPropRule::default(), learning_rate)
     }
 
     /// Sets the smoothing constant of the running means, in [0, 1).

@@ -35,6 +35,8 @@ pub type Sgd<F> = Descent<F, SgdRule>;
 
 /// The update rule of [`Sgd`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct SgdRule {
     /// The momentum, in [0, 1).
     pub momentum: f64,

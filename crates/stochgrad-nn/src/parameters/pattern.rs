@@ -18,6 +18,7 @@ use crate::error::{NnError, NnResult};
 /// assert!(NamePattern::new("*.bias").matches("encoder.0.bias"));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NamePattern(String);
 
 impl NamePattern {

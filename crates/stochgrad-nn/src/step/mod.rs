@@ -525,6 +525,8 @@ fn recorder<'a, F: Real>(
     mode: Mode,
 ) -> impl Fn(&Graph<'_, F>) -> GraphResult<()> + 'a {
     move |graph| {
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("record", ?mode).entered();
         if let Some((plate, first, members)) = inputs.shard() {
             graph.shard(plate, first, members)?;
         }

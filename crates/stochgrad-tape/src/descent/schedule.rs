@@ -1,5 +1,8 @@
 //! Schedules: numbers that change from step to step.
 
+#[cfg(feature = "serde")]
+mod serialization;
+
 use crate::tape::Tape;
 use crate::var::Var;
 use std::fmt;

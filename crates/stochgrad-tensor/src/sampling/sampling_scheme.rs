@@ -37,6 +37,8 @@ use crate::sampling::sobol;
 #[doc(alias = "Latin hypercube")]
 #[doc(alias = "quasi-Monte Carlo")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case", deny_unknown_fields))]
 pub enum SamplingScheme {
     /// Pairs of members that mirror each other: u and 1 − u, or ε and −ε.
     ///
@@ -60,6 +62,7 @@ pub enum SamplingScheme {
     /// It does not help with many elements of equal weight that interact, or with jumps that are not along an axis.
     Sobol {
         /// The dimension of the node's first element. Nodes that share a plate should use different dimensions.
+        #[cfg_attr(feature = "serde", serde(default))]
         first: usize,
     },
 }

@@ -102,8 +102,13 @@ fn binomial(n: f64, known: bool, p: [f64; 2], logs: [f64; 2]) -> impl Fn(f64) ->
 }
 
 /// The log-probability of a count k <= n, from the probabilities of success and failure and their logarithms.
-fn binomial_kernel(k: f64, n: f64, [p, q]: [f64; 2], [log_p, log_q]: [f64; 2]) -> f64 {
-    let failures = n - k;
+fn binomial_kernel(k: f64, n: f64, p: [f64; 2], logs: [f64; 2]) -> f64 {
+    kernel_of([k, n - k], n, p, logs)
+}
+
+/// The log-probability of these numbers of successes and failures, whose sum is n. Either may be too small to change
+/// the other one in the sum.
+fn kernel_of([k, failures]: [f64; 2], n: f64, [p, q]: [f64; 2], [log_p, log_q]: [f64; 2]) -> f64 {
     match (k == 0.0, failures == 0.0) {
         (true, true) => 0.0,
         (true, false) => n * log_q,
@@ -193,7 +198,7 @@ fn negative_binomial_kernel(k: f64, r: f64, p: [f64; 2], logs: [f64; 2]) -> f64 
         4.0 * negative_binomial_kernel(0.25 * k, 0.25 * r, p, logs)
     } else {
         // The probability of r successes in r + k trials, times r / (r + k).
-        binomial_kernel(r, r + k, p, logs) - (k / r).ln_1p()
+        kernel_of([r, k], r + k, p, logs) - (k / r).ln_1p()
     }
 }
 

@@ -9,10 +9,13 @@
 /// assert_eq!(stopping, EarlyStopping { patience: 5, minimum_improvement: 0.01 });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct EarlyStopping {
     /// The number of evaluations without an improvement after which the run ends, at least 1.
     pub patience: u64,
     /// An evaluation is an improvement if its cost is lower by more than this than that of the last improvement.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub minimum_improvement: f64,
 }
 

@@ -26,23 +26,29 @@ use crate::spread::Spread;
 /// let variance = GradientVariance::of(["encoder", "decoder.0.weight"]).at_nodes(["z"]).every(50).evaluations(10);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct GradientVariance {
+    #[cfg_attr(feature = "serde", serde(rename = "of"))]
     groups: Vec<NamePattern>,
+    #[cfg_attr(feature = "serde", serde(rename = "at_nodes"))]
     nodes: Vec<String>,
     every: u64,
     evaluations: u64,
+}
+
+impl Default for GradientVariance {
+    /// No group and no node yet, estimated every 100 steps from 8 evaluations.
+    fn default() -> Self {
+        Self { groups: Vec::new(), nodes: Vec::new(), every: 100, evaluations: 8 }
+    }
 }
 
 impl GradientVariance {
     /// The variances of the gradients of some groups of parameters, one for each [name](NamePattern): a parameter, or all
     /// parameters in a scope. By default, they are estimated every 100 steps from 8 evaluations.
     pub fn of<N: Into<String>>(groups: impl IntoIterator<Item = N>) -> Self {
-        Self {
-            groups: groups.into_iter().map(NamePattern::new).collect(),
-            nodes: Vec::new(),
-            every: 100,
-            evaluations: 8,
-        }
+        Self { groups: groups.into_iter().map(NamePattern::new).collect(), ..Self::default() }
     }
 
     /// Adds the variances at some nodes. The metrics have that of node `z` under the name `node z`.

@@ -1,6 +1,8 @@
 //! Training a model.
 
 mod checkpoint;
+#[cfg(feature = "serde")]
+mod configuration;
 mod early_stopping;
 mod gradient_variance;
 mod held_out;
@@ -20,6 +22,8 @@ mod span;
 mod steps;
 mod warnings;
 
+#[cfg(feature = "serde")]
+pub use configuration::{CostLimitSettings, TrainerSettings};
 pub use early_stopping::EarlyStopping;
 pub use gradient_variance::GradientVariance;
 pub use progress::Progress;

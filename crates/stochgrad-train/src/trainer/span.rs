@@ -2,6 +2,8 @@
 
 /// A length or a period of a training run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Span {
     /// A number of passes over the training data.
     Epochs(u64),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::DistributionError;
 use crate::noise::{KeyedNoise, NoiseKey};
 use crate::testing::{
     COSTS, States, assert_close, capabilities, check_draws, check_family, check_score, check_stochastic_derivative,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petgraph::graph::DiGraph;
+use petgraph::algo::toposort;
+use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use stochgrad_graph::{Edge, Vertex};
 
@@ -91,15 +92,14 @@ impl Layout {
 
     /// The layer of each item, below all items on which it depends.
     fn layers(&self) -> Vec<usize> {
+        let mut graph = DiGraph::<usize, ()>::new();
+        let vertices: Vec<NodeIndex> = (0..self.items.len()).map(|item| graph.add_node(item)).collect();
+        graph.extend_with_edges(self.arrows.iter().map(|arrow| (vertices[arrow.from], vertices[arrow.to])));
         let mut layers = vec![0; self.items.len()];
-        // Each pass settles at least one further layer.
-        for _ in 0..self.items.len() {
-            let before = layers.clone();
-            for &Arrow { from, to, .. } in &self.arrows {
-                layers[to] = layers[to].max(layers[from] + 1);
-            }
-            if layers == before {
-                break;
+        // The graph of a recording has no cycles.
+        for vertex in toposort(&graph, None).unwrap_or_default() {
+            for below in graph.neighbors(vertex) {
+                layers[graph[below]] = layers[graph[below]].max(layers[graph[vertex]] + 1);
             }
         }
         // Parameters and data move down to the first item that depends on them.

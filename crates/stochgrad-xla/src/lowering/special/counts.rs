@@ -61,14 +61,14 @@ pub(crate) fn binomial_log_pmf_by_logit<'b>(k: Value<'b>, n: Value<'b>, logit: V
 
 fn of_binomial<'b>(k: Value<'b>, n: Value<'b>, trial: Trial<'b>) -> Value<'b> {
     let possible = is_count(k) & k.le(n);
-    inside(!k.is_nan() & is_count(n), possible.select(binomial_kernel(k, n, trial), f64::NEG_INFINITY))
+    inside(!k.is_nan() & is_count(n), possible.select(binomial_kernel(k, n - k, n, trial), f64::NEG_INFINITY))
 }
 
-/// The log-probability of a count k ≤ n.
-fn binomial_kernel<'b>(k: Value<'b>, n: Value<'b>, trial: Trial<'b>) -> Value<'b> {
+/// The log-probability of these numbers of successes and failures, whose sum is n. Either may be too small to change
+/// the other one in the sum.
+fn binomial_kernel<'b>(k: Value<'b>, failures: Value<'b>, n: Value<'b>, trial: Trial<'b>) -> Value<'b> {
     let Trial { p: [p, q], logs: [log_p, log_q] } = trial;
-    single("binomial_kernel", [k, n, p, q, log_p, log_q], |[k, n, p, q, log_p, log_q]| {
-        let failures = n - k;
+    single("binomial_kernel", [k, failures, n, p, q, log_p, log_q], |[k, failures, n, p, q, log_p, log_q]| {
         let corrections = stirling_error(n) - stirling_error(k) - stirling_error(failures);
         let deviances = deviance(k, n * p) + deviance(failures, n * q);
         let value = corrections - deviances - half_log_two_pi(k * (failures / n));
@@ -107,7 +107,7 @@ fn of_negative_binomial<'b>(k: Value<'b>, r: Value<'b>, trial: Trial<'b>) -> Val
     let huge = k.gt(f64::MAX - r);
     let [own_k, own_r] = [k, r].map(|x| huge.select(x * 0.25, x));
     // The probability of r successes in r + k trials, times r / (r + k).
-    let value = binomial_kernel(own_r, own_r + own_k, trial) - (own_k / own_r).log1p();
+    let value = binomial_kernel(own_r, own_k, own_r + own_k, trial) - (own_k / own_r).log1p();
     let value = k.equal(0.0).select(r * trial.logs[0], huge.select(value * 4.0, value));
     inside(!k.is_nan() & is_positive(r), is_count(k).select(value, f64::NEG_INFINITY))
 }
