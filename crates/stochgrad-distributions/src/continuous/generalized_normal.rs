@@ -4,9 +4,9 @@
 //!
 //! $$p(x; \mu, \alpha, \beta) = \frac{1}{2\alpha\,\Gamma(1 + 1/\beta)} \exp(-\lvert z\rvert^\beta), \quad z = \frac{x - \mu}{\alpha}, \quad \alpha, \beta > 0.$$
 //!
-//! Parameters: `location` $\mu$, any real number, `scale` $\alpha > 0$, and `power` $\beta > 0$ (Laplace at 1, normal
-//! with the standard deviation $\alpha/\sqrt 2$ at 2). The parameters broadcast; their common shape is the event shape,
-//! and each element is an independent value. Support: the real line.
+//! Parameters: `location` $\mu$, any real number, `scale` $\alpha > 0$, and `power` $\beta \ge 10^{-304}$ (Laplace at 1,
+//! normal with the standard deviation $\alpha/\sqrt 2$ at 2). The parameters broadcast; their common shape is the event
+//! shape, and each element is an independent value. Support: the real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -57,9 +57,17 @@ distribution! {
         /// The scale.
         scale: positive,
         /// The power.
-        power: positive.with_path(SamplePath::Implicit(Order::Finite(2))),
+        power: invertible.with_path(SamplePath::Implicit(Order::Finite(2))),
     }
     support: Real
+}
+
+/// Checks that a power is positive and finite, and that the gamma function of its inverse has a finite logarithm in
+/// double precision.
+fn invertible<F: Real>(distribution: &'static str, parameter: &'static str, var: Var<'_, F>) -> DistributionResult<()> {
+    let condition = Condition::Between { low: F::MIN_POSITIVE.to_f64().max(1e-304), high: F::MAX.to_f64() };
+    let hint = "a smaller power has no density within the range of numbers";
+    check_parameter(distribution, parameter, var, "a finite number of at least 1e-304", hint, condition)
 }
 
 impl<'t, F: Real> GeneralizedNormal<Var<'t, F>> {
