@@ -266,6 +266,12 @@ pub fn catalogue() -> Vec<Entry> {
         fixed!(all, 2, 2, ScoreFunction::new().samples(2).scheme(SamplingScheme::Antithetic)),
         fixed!(all, 2, 2, ScoreFunction::new().samples(2).scheme(SamplingScheme::Stratified)),
         fixed!(all, 2, 2, ScoreFunction::new().samples(2).scheme(SamplingScheme::Systematic)),
+        fixed!(
+            all,
+            2,
+            4,
+            ScoreFunction::new().samples(2).scheme(SamplingScheme::Antithetic).groups(2).baseline(LeaveOneOut)
+        ),
         fixed_or_along!(all, 10, 2, DoubleControlVariate::new(2), DoubleControlVariate),
         fixed!(all, 8, 0, Enumerate::new()),
         fixed!(all, 8, 0, Auto::new()),
@@ -273,6 +279,8 @@ pub fn catalogue() -> Vec<Entry> {
         fixed!(all, 3, 2, UnorderedSet::new(2)),
         fixed!(all, 4, 1, SumAndSample::new(1, 1)),
         fixed!(all, 3, 2, SumAndSample::new(1, 1).random().shared_baseline()),
+        fixed!(all, 2, 1, SumAndSample::around(1, MeasureValued::new())),
+        fixed!(all, 2, 2, SumAndSample::around(1, ScoreFunction::new().samples(2).baseline(LeaveOneOut))),
         fixed!(states, 4, 1, ImportanceSampling::overdispersed(2.0)),
         fixed!(states, 3, 2, ImportanceSampling::overdispersed(2.0).samples(2)),
         fixed!(states, 3, 2, ImportanceSampling::overdispersed(2.0).samples(2).baseline(LeaveOneOut)),

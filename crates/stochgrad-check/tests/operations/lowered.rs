@@ -2,6 +2,7 @@
 //! gradient. With the variable `SECOND_DERIVATIVES`, the second derivatives are compared as well.
 
 use crate::cases::Case;
+use crate::cores::on_all_cores;
 use crate::coverage::all_cases;
 use stochgrad_tape::{NoiseSeed, Program, Tape, Var};
 use stochgrad_xla::lowering::builder::Builder;
@@ -100,7 +101,7 @@ fn differences(client: &Client, cases: &[Case], orders: usize) -> Vec<String> {
             let expected = program.output(number).unwrap().as_slice();
             let scale = expected.iter().map(|x| x.abs()).filter(|x| x.is_finite()).fold(1.0, f64::max);
             let close = |(found, expected): (&f64, &f64)| {
-                found == expected || found.is_nan() && expected.is_nan() || (found - expected).abs() <= 1e-11 * scale
+                found == expected || found.is_nan() && expected.is_nan() || (found - expected).abs() <= 1e-12 * scale
             };
             if found.len() != expected.len() || !found.iter().zip(expected).all(close) {
                 problems.push(format!("{}, output {number}: {found:?}, not {expected:?}", case.name));
@@ -113,20 +114,29 @@ fn differences(client: &Client, cases: &[Case], orders: usize) -> Vec<String> {
     problems
 }
 
+/// The cases, divided among modules.
+fn in_modules(cases: Vec<Case>) -> Vec<Vec<Case>> {
+    let mut cases = cases.into_iter().peekable();
+    let mut modules = Vec::new();
+    while cases.peek().is_some() {
+        modules.push(cases.by_ref().take(TOGETHER).collect());
+    }
+    modules
+}
+
 #[test]
 fn every_case_agrees_with_a_plugin() {
     let Some(plugin) = plugin_for_test("every_case_agrees_with_a_plugin").unwrap() else { return };
-    let client = plugin.client(&[]).unwrap();
     let orders = if std::env::var_os("SECOND_DERIVATIVES").is_some() { 2 } else { 1 };
-    let mut problems = Vec::new();
-    for (group, cases) in all_cases() {
-        // A group alone, to find an error.
-        if std::env::var("GROUP").is_ok_and(|only| only != group) {
-            continue;
-        }
-        for cases in cases.chunks(TOGETHER) {
-            problems.extend(differences(&client, cases, orders));
-        }
-    }
+    // A group alone, to find an error.
+    let only = std::env::var("GROUP").ok();
+    let modules = || -> Vec<Vec<Case>> {
+        let groups = all_cases().into_iter().filter(|(group, _)| only.as_ref().is_none_or(|only| only == group));
+        groups.flat_map(|(_, cases)| in_modules(cases)).collect()
+    };
+    let state = || (plugin.client(&[]).unwrap(), modules());
+    let problems =
+        on_all_cores(modules().len(), state, |(client, modules), at| differences(client, &modules[at], orders));
+    let problems: Vec<String> = problems.into_iter().flatten().collect();
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }

@@ -2,6 +2,8 @@
 
 mod cases;
 mod control;
+#[path = "../../../stochgrad/tests/exactness/cores.rs"]
+mod cores;
 mod coverage;
 mod devices_table;
 mod elementwise;

@@ -264,6 +264,13 @@ impl DistributionCheck {
     /// Where they differ.
     #[track_caller]
     pub fn assert_draws(&self, seed: u64, cdf: impl Fn(f64) -> f64) {
+        let values = self.draws_with_the_moments(seed);
+        assert_uniform(&self.label("draws"), &values.iter().map(|&x| cdf(x)).collect::<Vec<_>>());
+    }
+
+    /// 100,000 draws in ascending order, which have the stated mean and variance.
+    #[track_caller]
+    fn draws_with_the_moments(&self, seed: u64) -> Vec<f64> {
         let tape = Tape::new();
         let distribution = self.live(&tape);
         let noise = KeyedNoise::new(seed, 0);
@@ -277,7 +284,7 @@ impl DistributionCheck {
             }
         }
         values.sort_by(f64::total_cmp);
-        assert_uniform(&self.label("draws"), &values.iter().map(|&x| cdf(x)).collect::<Vec<_>>());
+        values
     }
 
     /// [`assert_draws`](Self::assert_draws) with the distribution function of the distribution itself.
@@ -286,10 +293,18 @@ impl DistributionCheck {
     /// As there, and where the distribution has no distribution function.
     #[track_caller]
     pub fn assert_draws_by_own_cdf(&self, seed: u64) {
+        let values = self.draws_with_the_moments(seed);
+        self.assert_own_cdf(values);
+    }
+
+    /// The distribution function of the distribution makes these draws, in ascending order, uniform.
+    #[track_caller]
+    fn assert_own_cdf(&self, values: Vec<f64>) {
         let tape = Tape::new();
         let distribution = self.live(&tape);
         let cumulative = distribution.capabilities().cdf.expect("a distribution function");
-        self.assert_draws(seed, |x| cumulative.cdf(tape.constant(x)).item().expect("a probability"));
+        let cdf = cumulative.cdf(tape.constant(values)).peek().expect("probabilities");
+        assert_uniform(&self.label("draws"), cdf.as_slice());
     }
 
     /// 100,000 draws have the distribution function of the distribution. The moments are not compared.
@@ -303,9 +318,7 @@ impl DistributionCheck {
         let noise = KeyedNoise::new(seed, 0);
         let mut values = distribution.draw(&request(&tape, &noise)).expect("draws").to_vec();
         values.sort_by(f64::total_cmp);
-        let cumulative = distribution.capabilities().cdf.expect("a distribution function");
-        let cdf = cumulative.cdf(tape.constant(values)).peek().expect("probabilities");
-        assert_uniform(&self.label("draws"), cdf.as_slice());
+        self.assert_own_cdf(values);
     }
 
     /// Reparameterised samples are the draws for the same noise, and carry the derivatives of the expected cost within

@@ -1,9 +1,10 @@
 //! Methods and distributions on a device, with the results of the CPU: equal draws, and values and gradients to
 //! rounding.
 //!
-//! By default each method runs on one shape of graph for each kind of node, and each distribution with one of its
+//! By default each method runs on one shape of graph with one kind of node, and each distribution with one of its
 //! methods. With the variable `ALL_COMBINATIONS`, all of them run, which takes an hour.
 
+use crate::cores::on_all_cores;
 use crate::entries::entries;
 use crate::rows::rows;
 use crate::{inputs, values};
@@ -15,7 +16,7 @@ use stochgrad_xla::pjrt::testing::plugin_for_test;
 use stochgrad_xla::{Device, DeviceGraph, XlaError};
 
 /// The largest difference of results, relative to the larger one of 1 and the result.
-const TOLERANCE: f64 = 1e-11;
+const TOLERANCE: f64 = 1e-12;
 
 /// What became of a graph.
 enum Run {
@@ -78,44 +79,67 @@ fn run(device: &Device, record: &dyn Fn(&Graph<'_, f64>, usize) -> GraphResult<(
     Run::Agrees
 }
 
+/// The names and outcomes of the runs of a method: all of them, or the first one that it does not refuse.
+fn of_method(device: &Device, number: usize, all: bool) -> Vec<(String, Run)> {
+    let entries = entries();
+    let subjects = &entries[number].subjects;
+    let mut runs = Vec::new();
+    for shift in 0..subjects.len() {
+        let subject = &subjects[(number + shift) % subjects.len()];
+        for shift in 0..models::ALL.len() {
+            let (shape, model) = models::ALL[(number + shift) % models::ALL.len()];
+            let outcome = run(device, &|graph, _| model(graph, &*subject.draw));
+            let is_refused = matches!(outcome, Run::Refused);
+            runs.push((format!("{} on {}: {shape}", subject.name, subject.title.to_lowercase()), outcome));
+            if !is_refused && !all {
+                return runs;
+            }
+        }
+    }
+    runs
+}
+
+/// The names and outcomes of the runs of a distribution: all of them, or the first one that is not refused.
+fn of_distribution(device: &Device, number: usize, all: bool) -> Vec<(String, Run)> {
+    let row = &rows()[number];
+    let mut runs = Vec::new();
+    for (can, step) in &row.steps {
+        let of_first = |graph: &Graph<'_, f64>, at: usize| {
+            let mut now = row.ordinary.to_vec();
+            if let Some(value) = now.first_mut() {
+                *value = values(row.ordinary, at)[0];
+            }
+            step(graph, &now, 0)
+        };
+        let outcome = run(device, &of_first);
+        let is_refused = matches!(outcome, Run::Refused);
+        runs.push((format!("{}: {can}", row.distribution), outcome));
+        if !is_refused && !all {
+            return runs;
+        }
+    }
+    runs
+}
+
 #[test]
 fn methods_and_distributions_agree_on_a_device() {
     let Some(plugin) = plugin_for_test("methods_and_distributions_agree_on_a_device").unwrap() else { return };
-    let device = Device::new(plugin.client(&[]).unwrap(), 0);
     let all = std::env::var_os("ALL_COMBINATIONS").is_some();
-    let (mut runs, mut failures) = (0, Vec::new());
-    let mut count = |what: String, run: Run| {
-        match run {
-            Run::Refused => return false,
-            Run::Agrees => {}
-            Run::Fails(message) => failures.push(format!("{what}: {message}")),
-        }
-        runs += 1;
-        true
-    };
-    for (number, subject) in entries().iter().flat_map(|entry| &entry.subjects).enumerate() {
-        for shift in 0..models::ALL.len() {
-            let (shape, model) = models::ALL[(number + shift) % models::ALL.len()];
-            let what = format!("{} on {}: {shape}", subject.name, subject.title.to_lowercase());
-            if count(what, run(&device, &|graph, _| model(graph, &*subject.draw))) && !all {
-                break;
-            }
-        }
-    }
-    for row in rows() {
-        for (can, step) in &row.steps {
-            let of_first = |graph: &Graph<'_, f64>, at: usize| {
-                let mut now = row.ordinary.to_vec();
-                if let Some(value) = now.first_mut() {
-                    *value = values(row.ordinary, at)[0];
-                }
-                step(graph, &now, 0)
-            };
-            if count(format!("{}: {can}", row.distribution), run(&device, &of_first)) && !all {
-                break;
-            }
-        }
-    }
+    let (methods, distributions) = (entries().len(), rows().len());
+    let device = || Device::new(plugin.client(&[]).unwrap(), 0);
+    let outcomes = on_all_cores(methods + distributions, device, |device, at| match at.checked_sub(methods) {
+        None => of_method(device, at, all),
+        Some(number) => of_distribution(device, number, all),
+    });
+    let outcomes: Vec<(String, Run)> = outcomes.into_iter().flatten().collect();
+    let runs = outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Run::Refused)).count();
+    let failures: Vec<String> = outcomes
+        .iter()
+        .filter_map(|(what, outcome)| match outcome {
+            Run::Fails(message) => Some(format!("{what}: {message}")),
+            _ => None,
+        })
+        .collect();
     assert!(failures.is_empty(), "{} of {runs} graphs:\n{}", failures.len(), failures.join("\n"));
     assert!(runs > 100, "expected more than 100 graphs, got {runs}");
 }

@@ -7,6 +7,8 @@
 mod allocations;
 #[path = "../../../stochgrad-distributions/tests/catalogue/mod.rs"]
 mod catalogue;
+#[path = "../exactness/cores.rs"]
+mod cores;
 mod devices;
 #[allow(dead_code)]
 #[path = "../exactness/distributions.rs"]

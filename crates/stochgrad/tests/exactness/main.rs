@@ -4,10 +4,12 @@
 //! test -p stochgrad --test exactness`. Methods that cannot be enumerated are sampled with few runs by default, and
 //! with many runs by `cargo test --release -p stochgrad --test exactness -- --ignored`.
 
+mod cores;
 mod distributions;
 mod entries;
 mod reports;
 
+use cores::on_all_cores;
 use distributions::{Bits, Categories, Counts, Normals, Subject, TestDistribution};
 use entries::{Proof, entries};
 use reports::{certificate, reports};
@@ -63,6 +65,17 @@ fn outcome(subject: &Subject, shape: &(&str, Model), proof: Proof, runs: usize) 
     }
 }
 
+/// The cells of every method on every distribution, in the order of [`entries`].
+fn rows(runs: usize) -> Vec<Vec<String>> {
+    let subjects = entries().iter().map(|entry| entry.subjects.len()).sum();
+    on_all_cores(subjects, entries, |entries, at| {
+        let mut subjects =
+            entries.iter().flat_map(|entry| entry.subjects.iter().map(move |subject| (subject, entry.proof)));
+        let (subject, proof) = subjects.nth(at).expect("one of the subjects");
+        models::ALL.iter().map(|shape| outcome(subject, shape, proof, runs)).collect()
+    })
+}
+
 fn table(runs: usize) -> String {
     let mut text = String::from(
         "# Exactness\n\n\
@@ -81,7 +94,8 @@ fn table(runs: usize) -> String {
            bias is tested beside the method.\n\n\
          Written by `crates/stochgrad/tests/exactness`.\n\n",
     );
-    let entries = entries();
+    let (entries, rows) = (entries(), rows(runs));
+    let subjects = || entries.iter().flat_map(|entry| &entry.subjects).zip(&rows);
     for title in [Bits::TITLE, Categories::TITLE, Counts::TITLE, Normals::TITLE] {
         let header: Vec<&str> = models::ALL.iter().map(|(name, _)| *name).collect();
         let _ = writeln!(
@@ -90,12 +104,8 @@ fn table(runs: usize) -> String {
             header.join(" | "),
             "|---".repeat(models::ALL.len())
         );
-        for entry in &entries {
-            for subject in entry.subjects.iter().filter(|subject| subject.title == title) {
-                let cells: Vec<String> =
-                    models::ALL.iter().map(|shape| outcome(subject, shape, entry.proof, runs)).collect();
-                let _ = writeln!(text, "| {} | {} |", subject.name, cells.join(" | "));
-            }
+        for (subject, cells) in subjects().filter(|(subject, _)| subject.title == title) {
+            let _ = writeln!(text, "| {} | {} |", subject.name, cells.join(" | "));
         }
         text.push('\n');
     }
