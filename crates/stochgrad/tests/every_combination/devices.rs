@@ -1,7 +1,7 @@
 //! Methods and distributions on a device, with the results of the CPU: equal draws, and values and gradients to
 //! rounding.
 //!
-//! By default each method runs on one shape of graph with one kind of node, and each distribution with one of its
+//! By default each method runs on one shape of graph for each kind of node, and each distribution with one of its
 //! methods. With the variable `ALL_COMBINATIONS`, all of them run, which takes an hour.
 
 use crate::cores::on_all_cores;
@@ -79,20 +79,19 @@ fn run(device: &Device, record: &dyn Fn(&Graph<'_, f64>, usize) -> GraphResult<(
     Run::Agrees
 }
 
-/// The names and outcomes of the runs of a method: all of them, or the first one that it does not refuse.
+/// The names and outcomes of the runs of a method: for each kind of node all of them, or up to the first one that it does
+/// not refuse.
 fn of_method(device: &Device, number: usize, all: bool) -> Vec<(String, Run)> {
     let entries = entries();
-    let subjects = &entries[number].subjects;
     let mut runs = Vec::new();
-    for shift in 0..subjects.len() {
-        let subject = &subjects[(number + shift) % subjects.len()];
+    for (kind, subject) in entries[number].subjects.iter().enumerate() {
         for shift in 0..models::ALL.len() {
-            let (shape, model) = models::ALL[(number + shift) % models::ALL.len()];
+            let (shape, model) = models::ALL[(number + kind + shift) % models::ALL.len()];
             let outcome = run(device, &|graph, _| model(graph, &*subject.draw));
             let is_refused = matches!(outcome, Run::Refused);
             runs.push((format!("{} on {}: {shape}", subject.name, subject.title.to_lowercase()), outcome));
             if !is_refused && !all {
-                return runs;
+                break;
             }
         }
     }
