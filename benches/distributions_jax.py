@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     "NegativeBinomial": ([0.3], lambda p: dist.NegativeBinomialLogits(3.0, -p[0])),
     "Poisson": ([4.0], lambda p: dist.Poisson(p[0])),
     "ZeroInflated": ([0.3, 4.0], lambda p: dist.ZeroInflatedPoisson(p[0], p[1])),
+    "Hurdle": ([0.3, 4.0], lambda p: dist.HurdlePoisson(p[0], p[1])),
     "Normal": ([0.3, 1.7], lambda p: dist.Normal(p[0], p[1])),
     "Laplace": ([0.3, 1.7], lambda p: dist.Laplace(p[0], p[1])),
     "AsymmetricLaplace": ([0.3, 0.8, 1.4], lambda p: dist.AsymmetricLaplace(p[0], p[1], p[2])),
@@ -30,6 +31,7 @@ DISTRIBUTIONS = {
     "Cauchy": ([0.3, 1.7], lambda p: dist.Cauchy(p[0], p[1])),
     "StudentT": ([7.0, 0.3, 1.7], lambda p: dist.StudentT(p[0], p[1], p[2])),
     "TruncatedNormal": ([0.3, 1.4, -1.0, 2.5], lambda p: dist.TruncatedNormal(p[0], p[1], low=p[2], high=p[3])),
+    "Truncated": ([0.3, 1.4, -1.0, 2.5], lambda p: dist.TruncatedDistribution(dist.Normal(p[0], p[1]), low=p[2], high=p[3])),
     "VonMises": ([0.3, 1.3], lambda p: dist.VonMises(p[0], p[1])),
     "Uniform": ([-0.7, 2.1], lambda p: dist.Uniform(p[0], p[1])),
     "Exponential": ([0.8], lambda p: dist.Exponential(p[0])),
@@ -45,6 +47,7 @@ DISTRIBUTIONS = {
     "HalfNormal": ([1.3], lambda p: dist.HalfNormal(p[0])),
     "Weibull": ([1.6, 0.8], lambda p: dist.Weibull(scale=p[1], concentration=p[0])),
     "Pareto": ([0.8, 2.6], lambda p: dist.Pareto(p[0], p[1])),
+    "Levy": ([-0.7, 1.3], lambda p: dist.Levy(p[0], p[1])),
 }
 
 

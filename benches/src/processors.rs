@@ -8,19 +8,34 @@ use crate::BenchResult;
 /// # Errors
 /// The error of the operating system.
 pub fn confine(count: usize) -> BenchResult<()> {
+    confine_to(|processors| &processors[processors.len().saturating_sub(count)..])
+}
+
+/// Confines a rank to one of the processors that it may use, another one than those of other ranks where there are as
+/// many. Does nothing if the system is not Linux.
+///
+/// # Errors
+/// The error of the operating system.
+pub fn confine_rank(rank: usize) -> BenchResult<()> {
+    confine_to(|processors| &processors[rank % processors.len()..][..1])
+}
+
+/// Confines this thread to a selection of the processors that it may use.
+fn confine_to(select: impl FnOnce(&[usize]) -> &[usize]) -> BenchResult<()> {
     #[cfg(target_os = "linux")]
     {
         use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
         let allowed = sched_getaffinity(None)?;
         let processors: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&processor| allowed.is_set(processor)).collect();
-        if count < processors.len() {
+        let selected = select(&processors);
+        if selected.len() < processors.len() {
             let mut chosen = CpuSet::new();
-            processors[processors.len() - count..].iter().for_each(|&processor| chosen.set(processor));
+            selected.iter().for_each(|&processor| chosen.set(processor));
             sched_setaffinity(None, &chosen)?;
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = count;
+    let _ = select;
     Ok(())
 }
 

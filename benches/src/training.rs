@@ -5,6 +5,7 @@ use std::rc::Rc;
 use stochgrad::graph::{Gradients, GraphResult};
 use stochgrad::nn::{Adam, Inputs, Parameters};
 use stochgrad::prelude::*;
+use stochgrad::tape::Communicator;
 use stochgrad_xla::{Device, DeviceTensor, DeviceTraining, TrainingOptions};
 
 use crate::BenchResult;
@@ -78,6 +79,26 @@ impl Training {
         Ok(OnDevice { training, batches, number: 0 })
     }
 
+    /// The same model in training on one of several ranks, from the present parameters on. A batch of all ranks has a
+    /// shard for each rank, of the size of the batches here.
+    pub fn on_ranks(&self, ranks: Rc<dyn Communicator>) -> Self {
+        let (rank, size) = (ranks.rank(), ranks.size());
+        let inputs = |batch: &Tensor<f32>| {
+            let members = batch.shape()[0];
+            Inputs::new().batch("batch", batch.clone()).part_of_batch(rank * members, size * members)
+        };
+        let recorded = self.model.clone();
+        Self {
+            step: Step::new(move |record: &Record<'_, '_, f32>| recorded(record)).threads(1).communicator(ranks),
+            model: self.model.clone(),
+            parameters: self.parameters.clone(),
+            optimizer: Adam::new(LEARNING_RATE),
+            batches: self.images.iter().map(inputs).collect(),
+            images: self.images.clone(),
+            number: 0,
+        }
+    }
+
     /// Computes the gradients on the next batch, with fresh noise.
     ///
     /// # Errors
@@ -139,7 +160,24 @@ fn stacked(parts: &[Tensor<f32>]) -> BenchResult<Tensor<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stochgrad::tape::SingleRank;
     use stochgrad_xla::pjrt::testing::plugin_for_test;
+
+    #[test]
+    fn a_single_rank_makes_the_same_steps() -> BenchResult<()> {
+        let mut parameters = Parameters::new();
+        parameters.insert("w", Tensor::from([1.0, -1.0]))?;
+        let batches = vec![Tensor::from([[1.0, 2.0], [0.5, 1.0]]), Tensor::from([[0.0, 1.0], [3.0, 1.0]])];
+        let mut training = Training::new(parameters, batches, 1, |record: &Record<'_, '_, f32>| {
+            record.cost("loss", ((record.input("batch")? * record.param("w")?).sum() - 1.0).square())
+        })?;
+        let mut on_ranks = training.on_ranks(Rc::new(SingleRank));
+        for _ in 0..3 {
+            let (expected, found) = (training.step()?, on_ranks.step()?);
+            assert!((found - expected).abs() < 1e-5, "{found}, {expected}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_device_makes_the_same_steps() -> BenchResult<()> {

@@ -55,12 +55,17 @@ fn distributions() -> Vec<(&'static str, Vec<f64>, Build)> {
         "GeneralizedExtremeValue", [-0.7, 1.3, 0.2] => |p| GeneralizedExtremeValue::new(p[0], p[1], p[2]);
         "Cauchy", [0.3, 1.7] => |p| Cauchy::new(p[0], p[1]);
         "StudentT", [7.0, 0.3, 1.7] => |p| StudentT::new(p[0], p[1], p[2]);
+        "NormalInverseGaussian", [0.3, 1.2, 1.5, 0.6] => |p| NormalInverseGaussian::new(p[0], p[1], p[2], p[3]);
+        "Horseshoe", [1.3] => |p| Horseshoe::new(p[0]);
         "JohnsonSu", [-0.6, 1.8, 0.3, 0.9] => |p| JohnsonSu::new(p[0], p[1], p[2], p[3]);
         "SinhArcsinh", [0.4, 0.7, 0.3, 0.9] => |p| SinhArcsinh::new(p[0], p[1], p[2], p[3]);
         "GeneralizedNormal", [0.3, 1.2, 1.3] => |p| GeneralizedNormal::new(p[0], p[1], p[2]);
         "SkewNormal", [0.3, 1.2, 2.5] => |p| SkewNormal::new(p[0], p[1], p[2]);
         "ExponentiallyModifiedGaussian", [0.3, 1.2, 0.6] => |p| ExponentiallyModifiedGaussian::new(p[0], p[1], p[2]);
         "TruncatedNormal", [0.3, 1.4, -1.0, 2.5] => |p| TruncatedNormal::new(p[0], p[1], p[2], p[3]);
+        "Truncated", [0.3, 1.4, -1.0, 2.5] => |p| Truncated::new(Normal::new(p[0], p[1]), p[2], p[3]).expect("numbers");
+        "Censored", [0.3, 1.4, -0.6, 1.9] => |p| Censored::new(Normal::new(p[0], p[1]), p[2], p[3]).expect("numbers");
+        "Quantized", [3.3, 1.2] => |p| Quantized::new(Logistic::new(p[0], p[1])).expect("numbers").between(0.0, 7.0).expect("integers");
         "VonMises", [0.3, 1.3] => |p| VonMises::new(p[0], p[1]);
         "Uniform", [-0.7, 2.1] => |p| Uniform::new(p[0], p[1]);
         "Triangular", [-0.7, 0.4, 2.1] => |p| Triangular::new(p[0], p[1], p[2]);

@@ -44,18 +44,20 @@ mod noise;
 mod parameter;
 mod prelude;
 mod series;
+#[cfg(feature = "serde")]
+mod settings;
 pub mod testing;
 
 pub use compound::{
-    Bijector, Composition, Hurdle, Independent, InvertibleMap, LiveMap, Mixture, MixtureSameFamily, OwnSample,
-    Preimage, StoredMap, TensorMap, TransformedDistribution, ZeroInflated,
+    Bijector, Censored, Composition, Hurdle, Independent, InvertibleMap, LiveMap, Mixture, MixtureSameFamily,
+    OwnSample, Preimage, Quantized, StoredMap, TensorMap, TransformedDistribution, Truncated, ZeroInflated,
 };
 pub use continuous::{
     AsymmetricLaplace, Beta, Cauchy, Chi, Chi2, ContinuousBernoulli, Exponential, ExponentiallyModifiedGaussian,
     FisherF, Gamma, GeneralizedExtremeValue, GeneralizedNormal, GeneralizedPareto, Gumbel, HalfCauchy, HalfNormal,
-    HalfStudentT, InverseGamma, InverseGaussian, JohnsonSu, Kumaraswamy, Laplace, Levy, LogLogistic, LogNormal,
-    Logistic, Maxwell, Moyal, Normal, Pareto, Rayleigh, RelaxedBernoulli, SinhArcsinh, SkewNormal, StudentT,
-    Triangular, TruncatedNormal, Uniform, VonMises, Weibull,
+    HalfStudentT, Horseshoe, InverseGamma, InverseGaussian, JohnsonSu, Kumaraswamy, Laplace, Levy, LogLogistic,
+    LogNormal, Logistic, Maxwell, Moyal, Normal, NormalInverseGaussian, Pareto, Rayleigh, RelaxedBernoulli,
+    SinhArcsinh, SkewNormal, StudentT, Triangular, TruncatedNormal, Uniform, VonMises, Weibull,
 };
 pub use derivative::{implicit_path, weak};
 pub use discrete::{
@@ -63,24 +65,27 @@ pub use discrete::{
     NegativeBinomial, OneHotCategorical, OrderedLogistic, Poisson, Skellam, Zipf,
 };
 pub use distribution::{
-    Alternatives, Boundary, Capabilities, ClosedFormEntropy, CumulativeDistribution, CustomSupport, Distribution,
-    Family, FiniteSupport, IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, Live, Order,
-    Parameter, Parameters, QuadraticVariance, QuantileFunction, Relaxed, RelaxedMean, Reparameterized, SamplePath,
-    ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered, TensorDistribution, ToTensors, WeakDerivative,
-    WeakNoise, WeakPath, WeaklyReparameterized, check_parameter, common_shape, finite, positive, whole,
+    Alternatives, Boundary, Capabilities, ClosedFormEntropy, ConditionalCumulative, Conditionals,
+    CumulativeDistribution, CustomSupport, Distribution, Family, FiniteSupport, IndependentBits, IndependentCategories,
+    IntegerSupport, KlDivergence, Live, Order, Parameter, Parameters, QuadraticVariance, QuantileFunction, Relaxed,
+    RelaxedMean, Reparameterized, SamplePath, ScoreDifferentiable, Side, StochasticDerivative, Support, Tempered,
+    TensorDistribution, ToTensors, WeakDerivative, WeakNoise, WeakPath, WeaklyReparameterized, check_parameter,
+    common_shape, finite, positive, whole,
 };
 pub use divergence::{MonteCarloKl, monte_carlo_kl};
 pub use error::{DistributionError, DistributionResult};
 pub use multivariate::ranking_relaxation::RankingRelaxation;
 pub use multivariate::{
-    Dirichlet, DirichletMultinomial, InverseWishart, KSubset, Lkj, LowRankMultivariateNormal, MatrixNormal,
-    Multinomial, MultivariateNormal, MultivariateStudentT, PlackettLuce, PowerSpherical, RelaxedOneHotCategorical,
-    VonMisesFisher, Wishart,
+    Dirichlet, DirichletMultinomial, GaussianProcess, InverseWishart, KSubset, Kernel, Lkj, LowRankMultivariateNormal,
+    MatrixNormal, Multinomial, MultivariateNormal, MultivariateStudentT, PlackettLuce, PowerSpherical, ProjectedNormal,
+    RelaxedOneHotCategorical, VonMisesFisher, Wishart,
 };
 pub use noise::{Draw, KeyedNoise, NoiseKey, NoiseSource, SchemeUniform, quantile};
 pub use series::{
     AutoRegressive, GaussianRandomWalk, HiddenMarkovModel, LinearGaussianStateSpace, MarkovChain, StateSpace,
 };
+#[cfg(feature = "serde")]
+pub use settings::{DistributionSettings, ParameterValues};
 pub use stochgrad_tape::{Condition, NoiseLayout, NoiseSeed};
 
 // For the macros, which write code in other crates.

@@ -2,8 +2,9 @@
 
 pub(crate) use crate::derivative::weak::drawn_by_path;
 pub(crate) use crate::distribution::{
-    Alternatives, Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Order,
-    Parameter, Parameters, QuantileFunction, Reparameterized, SamplePath, ScoreDifferentiable, Support, WeakDerivative,
+    Alternatives, Capabilities, ClosedFormEntropy, ConditionalCumulative, Conditionals, CumulativeDistribution,
+    Distribution, KlDivergence, Order, Parameter, Parameters, QuantileFunction, Reparameterized, SamplePath,
+    ScoreDifferentiable, Support, WeakDerivative,
 };
 pub(crate) use crate::distribution::{Boundary, Tail, ends, quantile_between, quantile_inside};
 pub(crate) use crate::distribution::{check_parameter, common_shape, finite, positive};

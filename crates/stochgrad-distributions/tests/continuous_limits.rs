@@ -1,6 +1,7 @@
 //! Continuous distributions where a plain formula has a limit, cancels or overflows: the ends of their supports,
 //! variances at large shapes, slopes of distribution functions at the location and far out.
 
+use std::f64::consts::PI;
 use stochgrad_distributions::*;
 use stochgrad_tape::{Tape, Var};
 use stochgrad_tensor::{Real, Tensor};
@@ -36,8 +37,18 @@ fn assert_ends<F: Real>() {
     let by_scale: Build<F> = |p| Box::new(Gamma::from_scale(p[0], p[1]));
     let chi2: Build<F> = |p| Box::new(Chi2::new(p[0]));
     let weibull: Build<F> = |p| Box::new(Weibull::new(p[0], p[1]));
+    let chi: Build<F> = |p| Box::new(Chi::new(p[0]));
+    let fisher_f: Build<F> = |p| Box::new(FisherF::new(p[0], p[1]));
+    let log_logistic: Build<F> = |p| Box::new(LogLogistic::new(p[0], p[1]));
+    let half_student_t: Build<F> = |p| Box::new(HalfStudentT::new(p[0], p[1]));
+    let levy: Build<F> = |p| Box::new(Levy::new(p[0].tape().constant(0.0), p[0]));
+    let triangular: Build<F> = |p| Box::new(Triangular::new(p[0].tape().constant(0.0), 0.0, p[0]));
+    let pareto: Build<F> = |p| Box::new(GeneralizedPareto::new(p[0].tape().constant(0.0), p[0], p[1]));
+    let extreme_value: Build<F> = |p| Box::new(GeneralizedExtremeValue::new(p[0].tape().constant(0.0), p[0], p[1]));
     let nothing = f64::NEG_INFINITY;
     let mut cases: Vec<Case<F>> = vec![
+        ("Chi", chi, vec![1.0], 0.0, 0.5 * (2.0 / PI).ln()),
+        ("Chi", chi, vec![2.5], 0.0, nothing),
         ("Chi2", chi2, vec![2.0], 0.0, 0.5_f64.ln()),
         ("Chi2", chi2, vec![2.5], 0.0, nothing),
         ("Beta", beta, vec![1.0, 1.0], 0.0, 0.0),
@@ -53,6 +64,25 @@ fn assert_ends<F: Real>() {
         cases.push(("Gamma", gamma, vec![1.0, b], 0.0, b.ln()));
         cases.push(("Gamma", by_scale, vec![1.0, b], 0.0, -b.ln()));
         cases.push(("Weibull", weibull, vec![1.0, b], 0.0, -b.ln()));
+        cases.push(("FisherF", fisher_f, vec![2.0, b], 0.0, 0.0));
+        cases.push(("LogLogistic", log_logistic, vec![b, 1.0], 0.0, -b.ln()));
+        cases.push(("HalfStudentT", half_student_t, vec![1.0, b], 0.0, (2.0 / PI).ln() - b.ln()));
+        cases.push(("Levy", levy, vec![b], 0.0, nothing));
+        cases.push(("Triangular", triangular, vec![b], 0.0, (2.0 / b).ln()));
+        cases.push(("Triangular", triangular, vec![b], 1.5 * b, nothing));
+        for shape in [-1.0, -0.25, 0.0, 0.5] {
+            cases.push(("GeneralizedPareto", pareto, vec![b, shape], 0.0, -b.ln()));
+            cases.push(("GeneralizedPareto", pareto, vec![b, shape], -0.5 * b, nothing));
+        }
+        cases.push(("GeneralizedPareto", pareto, vec![b, -1.0], b, -b.ln()));
+        cases.push(("GeneralizedPareto", pareto, vec![b, -0.25], 4.5 * b, nothing));
+        cases.push(("GeneralizedExtremeValue", extreme_value, vec![b, -1.0], b, -b.ln()));
+        cases.push(("GeneralizedExtremeValue", extreme_value, vec![b, -0.25], 4.5 * b, nothing));
+        cases.push(("GeneralizedExtremeValue", extreme_value, vec![b, 0.5], -2.5 * b, nothing));
+        for a in [0.9, 3.0] {
+            cases.push(("FisherF", fisher_f, vec![a, b], 0.0, nothing));
+            cases.push(("LogLogistic", log_logistic, vec![b, a], 0.0, nothing));
+        }
         for a in [0.9, 2.0] {
             cases.push(("Gamma", gamma, vec![a, b], 0.0, nothing));
             cases.push(("Weibull", weibull, vec![a, b], 0.0, nothing));
@@ -62,6 +92,10 @@ fn assert_ends<F: Real>() {
         for outside in [-1e-3, nothing, f64::INFINITY] {
             cases.push(("Gamma", gamma, vec![1.0, b], outside, nothing));
             cases.push(("Weibull", weibull, vec![1.0, b], outside, nothing));
+            cases.push(("Chi", chi, vec![1.0], outside, nothing));
+            cases.push(("FisherF", fisher_f, vec![2.0, b], outside, nothing));
+            cases.push(("LogLogistic", log_logistic, vec![b, 1.0], outside, nothing));
+            cases.push(("HalfStudentT", half_student_t, vec![1.0, b], outside, nothing));
             cases.push(("Kumaraswamy", kumaraswamy, vec![1.0, b], outside, nothing));
             cases.push(("Beta", beta, vec![1.0, b], outside, nothing));
         }
@@ -163,7 +197,7 @@ fn slope<F: Real>(build: Build<F>, parameters: &[f64], at: f64) -> (f64, f64) {
 /// The density, as the slope of the distribution function, in upper tails in single precision.
 #[test]
 fn slopes_keep_their_digits_where_the_distribution_function_is_almost_one() {
-    let cases: [(Build<f32>, &[f64], f64); 7] = [
+    let cases: [(Build<f32>, &[f64], f64); 16] = [
         (|p| Box::new(Logistic::new(p[0], p[1])), &[0.0, 1.0], 17.0),
         (|p| Box::new(Exponential::new(p[0])), &[0.8], 30.0),
         (|p| Box::new(Rayleigh::new(p[0])), &[1.0], 9.0),
@@ -171,6 +205,15 @@ fn slopes_keep_their_digits_where_the_distribution_function_is_almost_one() {
         (|p| Box::new(Pareto::new(p[0], p[1])), &[1.0, 20.0], 5.0),
         (|p| Box::new(Kumaraswamy::new(p[0], p[1])), &[2.0, 40.0], 0.8),
         (|p| Box::new(Laplace::new(p[0], p[1])), &[0.0, 1.0], 25.0),
+        (|p| Box::new(AsymmetricLaplace::new(p[0], p[1], p[2])), &[0.0, 1.0, 1.25], 25.0),
+        (|p| Box::new(Moyal::new(p[0], p[1])), &[0.0, 1.0], 40.0),
+        (|p| Box::new(GeneralizedExtremeValue::new(p[0], p[1], p[2])), &[0.0, 1.0, 0.0], 20.0),
+        (|p| Box::new(GeneralizedPareto::new(p[0], p[1], p[2])), &[0.0, 1.0, 0.125], 100.0),
+        (|p| Box::new(LogLogistic::new(p[0], p[1])), &[1.0, 10.0], 6.0),
+        (|p| Box::new(Chi::new(p[0])), &[3.0], 7.0),
+        (|p| Box::new(HalfStudentT::new(p[0], p[1])), &[7.0, 1.0], 30.0),
+        (|p| Box::new(FisherF::new(p[0], p[1])), &[5.0, 9.0], 200.0),
+        (|p| Box::new(JohnsonSu::new(p[0], p[1], p[2], p[3])), &[0.0, 2.0, 0.0, 1.0], 20.0),
     ];
     for (build, parameters, at) in cases {
         let (_, found) = slope(build, parameters, at);

@@ -283,7 +283,7 @@ fn differentiated() -> Vec<Derivatives> {
     }
     let ordinary = |marginal: &Marginal| wanted(&marginal.entry) && marginal.parameters == marginal.entry.ordinary;
     for marginal in marginals().into_iter().filter(ordinary) {
-        let exact = exact_derivatives(&marginal).into_iter().enumerate().collect();
+        let exact = exact_derivatives(&marginal);
         let Marginal { entry, parameters, observe, .. } = marginal;
         cases.push(Derivatives { entry, parameters, observe, bounded: false, exact });
     }
@@ -291,19 +291,23 @@ fn differentiated() -> Vec<Derivatives> {
     cases
 }
 
-/// The derivatives of the expected cost of the observed number.
-fn exact_derivatives(marginal: &Marginal) -> Vec<f64> {
+/// The derivatives of the expected cost of the observed number, by the position of the parameter. A number of trials,
+/// which comes first, has none.
+fn exact_derivatives(marginal: &Marginal) -> BTreeMap<usize, f64> {
     let tape = Tape::<f64>::new();
-    let leaves: Vec<Var<'_, f64>> = marginal.parameters.iter().map(|&p| tape.parameter(p)).collect();
+    let counts = usize::from(marginal.entry.parameters()[0] == "trials");
+    let leaf = |(at, &p): (usize, &f64)| if at < counts { tape.constant(p) } else { tape.parameter(p) };
+    let leaves: Vec<Var<'_, f64>> = marginal.parameters.iter().enumerate().map(leaf).collect();
     let distribution = (marginal.scalar)(&leaves);
     let expected = if matches!(distribution.support(), Support::Bits | Support::Counts | Support::Categories(_)) {
-        let states = tape.constant((0..3).chain(3..20).map(f64::from).collect::<Vec<_>>());
         let last = match distribution.support() {
             Support::Bits => 2,
             Support::Categories(count) => count,
-            _ => marginal.parameters[0] as usize + 1,
+            _ if counts > 0 => marginal.parameters[0] as usize + 1,
+            // The probability of more is negligible at ordinary parameters.
+            _ => 200,
         };
-        let states = states.slice(0, 0..last);
+        let states = tape.constant(Tensor::from_fn([last], |k| k as f64));
         (distribution.log_prob_each(states).exp() * cost(states, false)).sum()
     } else {
         // At the quantiles of normal samples t, with the trapezoidal rule.
@@ -315,8 +319,8 @@ fn exact_derivatives(marginal: &Marginal) -> Vec<f64> {
         let x = distribution.capabilities().icdf.expect("quantiles").icdf(tape.constant(levels));
         (cost(x, false) * tape.constant(weights)).sum()
     };
-    let gradients = tape.backward_all(expected, &leaves).expect("gradients");
-    gradients.iter().map(|gradient| gradient.item().expect("a number")).collect()
+    let gradients = tape.backward_all(expected, &leaves[counts..]).expect("gradients");
+    (counts..).zip(gradients.iter().map(|gradient| gradient.item().expect("a number"))).collect()
 }
 
 /// Means over groups of draws.

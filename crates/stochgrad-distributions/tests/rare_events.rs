@@ -1,10 +1,10 @@
 //! Rare events in single precision happen as often as they should.
 
 use stochgrad_distributions::{
-    Bernoulli, Binomial, Categorical, Distribution, Draw, Geometric, KeyedNoise, NegativeBinomial, NoiseKey,
-    NoiseSource, Poisson, quantile,
+    Bernoulli, BetaBinomial, Binomial, Categorical, Distribution, DistributionResult, Draw, Geometric, Hurdle,
+    KeyedNoise, NegativeBinomial, NoiseKey, NoiseSource, OrderedLogistic, Poisson, SchemeUniform, ZeroInflated, Zipf,
+    quantile,
 };
-use stochgrad_distributions::{DistributionResult, SchemeUniform};
 use stochgrad_tape::{NoiseLayout, PlateKind, Plates, Tape, Var};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::random::{Fill, Key, unfold};
@@ -49,13 +49,25 @@ fn bits_of_the_host_are_those_that_are_recorded() {
 #[test]
 #[ignore = "draws 10⁸ samples of each distribution"]
 fn frequencies_of_rare_events_are_their_probabilities() {
-    let distributions: [(&str, Rare); 6] = [
+    let distributions: [(&str, Rare); 11] = [
         ("Bernoulli", |p| Box::new(Bernoulli::from_probabilities(p))),
         ("Categorical", |p| Box::new(Categorical::from_probabilities(Var::stack(&[1.0 - p, p]).expect("two")))),
         ("Poisson", |p| Box::new(Poisson::from_rate(p))),
         ("Binomial", |p| Box::new(Binomial::from_probabilities(p.tape().constant(1.0), p))),
         ("Geometric", |p| Box::new(Geometric::from_logits(-p.ln()))),
         ("NegativeBinomial", |p| Box::new(NegativeBinomial::from_logits(p.tape().constant(1.0), -p.ln()))),
+        ("BetaBinomial", |p| Box::new(BetaBinomial::new(1.0, p * 4.0, 4.0 - p * 4.0))),
+        // The second rank has the odds 2^−s.
+        ("Zipf", |p| Box::new(Zipf::new(2, p.ln() * (-1.0 / std::f64::consts::LN_2)))),
+        ("OrderedLogistic", |p| Box::new(OrderedLogistic::new(p.ln(), p.tape().constant([0.0])))),
+        ("ZeroInflated", |p| {
+            let base = Poisson::from_rate(p.tape().constant(50.0));
+            Box::new(ZeroInflated::from_logit(-p.ln(), base).expect("numbers"))
+        }),
+        ("Hurdle", |p| {
+            let base = Poisson::from_rate(p.tape().constant(0.5));
+            Box::new(Hurdle::from_logit(-p.ln(), base).expect("numbers"))
+        }),
     ];
     const PLATE: usize = 1_000_000;
     for (name, build) in distributions {
@@ -66,7 +78,9 @@ fn frequencies_of_rare_events_are_their_probabilities() {
                 let plate = tape.plate("samples", PLATE, PlateKind::Samples, &[]);
                 let draw = Draw::new(&tape, &noise, NoiseKey::new(name, None), Plates::from_slice(&[plate]));
                 let drawn = build(tape.constant(p)).draw(&draw).unwrap();
-                events += drawn.as_slice().iter().filter(|&&x| x > 0.0).count() as f64;
+                // Ranks begin with 1.
+                let common = if name == "Zipf" { 1.0 } else { 0.0 };
+                events += drawn.as_slice().iter().filter(|&&x| x > common).count() as f64;
             }
             let expected = draws as f64 * PLATE as f64 * f64::from(p);
             let far = (events - expected).abs() / expected.sqrt();

@@ -36,6 +36,7 @@
 //! | [`GumbelRao`], [`GappedStraightThrough`] | a continuous relaxation, a differentiable cost | the gradient | 1 |
 //! | [`Simple`] | a finite support, a known mean, a differentiable cost | the gradient; none for affine costs | 1 |
 //! | [`ImplicitMle`] | reparameterised scores and a [`LinearSolver`], a differentiable cost | the gradient | 1 |
+//! | [`GumbelSinkhorn`] | reparameterised square matrices of scores, a differentiable cost | another distribution, or (straight-through) the gradient | any, or 1 |
 //! | [`GeneralizedGumbelSoftmax`] | counts with a distribution function, a differentiable cost | another distribution | 1 |
 //! | [`Auto`] | a finite support, reparameterised samples, or a support that does not depend on the parameters | none | any, 1 through kinks |
 //! | [`GumbelSoftmax`] | a continuous relaxation, a differentiable cost | another distribution, or (straight-through) the gradient | any, or 1 |
@@ -46,7 +47,7 @@
 //! |---|---|---|
 //! | [`LeaveOneOut`], [`BatchMean`], [`Vimco`], [`Ovis`] | other members | any |
 //! | [`MovingAverage`], [`OptimalBaseline`], [`Nvil`] | past steps | any; 1 with a number for each element |
-//! | [`SelfCritical`], [`FreshSample`] | a replay with another value | any |
+//! | [`SelfCritical`], [`FreshSample`], [`OvisMonteCarlo`] | a replay with another value | any |
 //! | [`RecordedBaseline`] | what the model records, such as a greedy sequence | any |
 //! | [`MuProp`], [`DeltaMethod`] | a Taylor polynomial at the mean | any |
 //! | [`ControlFunction`], [`LinearControlVariates`] | functions with known means, fitted coefficients | any |
@@ -166,6 +167,7 @@ pub use relaxation::fini::Fini;
 pub use relaxation::gapped_straight_through::GappedStraightThrough;
 pub use relaxation::generalized_gumbel_softmax::GeneralizedGumbelSoftmax;
 pub use relaxation::gumbel_rao::GumbelRao;
+pub use relaxation::gumbel_sinkhorn::GumbelSinkhorn;
 pub use relaxation::gumbel_softmax::GumbelSoftmax;
 pub use relaxation::implicit_mle::ImplicitMle;
 pub use relaxation::linear_solver::LinearSolver;
@@ -179,7 +181,7 @@ pub use score_function::ScoreFunction;
 pub use score_function::baseline::{
     Baseline, Baselines, BatchMean, Constant, ControlFunction, CostBaseline, DeltaMethod, DynBaseline, EachCost,
     FnBaseline, FreshSample, LeaveOneOut, LinearControlVariates, Memory, MovingAverage, MuProp, NoBaseline, Normalized,
-    Nvil, OptimalBaseline, Ovis, PerCost, RecordedBaseline, SelfCritical, Vimco,
+    Nvil, OptimalBaseline, Ovis, OvisMonteCarlo, PerCost, RecordedBaseline, SelfCritical, Vimco,
 };
 pub use score_function::importance_sampling::ImportanceSampling;
 pub use score_function::log_variance::{detached, log_variance};

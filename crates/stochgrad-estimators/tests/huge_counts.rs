@@ -4,15 +4,17 @@
 use std::sync::Arc;
 use stochgrad_check::Oracle;
 use stochgrad_distributions::{
-    Bernoulli, Categorical, Distribution, Gamma, Id, Independent, Lkj, Normal, OneHotCategorical, Poisson,
+    AutoRegressive, Bernoulli, Categorical, Distribution, Draw, Gamma, GaussianRandomWalk, HiddenMarkovModel, Id,
+    Independent, KSubset, KeyedNoise, LinearGaussianStateSpace, Lkj, MarkovChain, NoiseKey, Normal, OneHotCategorical,
+    PlackettLuce, Poisson, StateSpace, Zipf,
 };
 use stochgrad_estimators::{
     Arms, Auto, Carms, Copula, DirichletCopula, DoubleControlVariate, EvolutionStrategy, Fini, GaussianCopula,
     GumbelRao, Lax, MeasureValued, Nvil, Pathwise, Rebar, Relax, ReplayBudget, Rodeo, SamplingScheme, ScoreFunction,
     Spsa, SumAndSample, WithoutReplacement,
 };
-use stochgrad_graph::{DynMethod, Environment, Graph, GraphResult, Seed, StepEnd};
-use stochgrad_tape::{PlateKind, Tape, Var};
+use stochgrad_graph::{DynMethod, Environment, Graph, GraphResult, Seed, SequenceModel, StepEnd};
+use stochgrad_tape::{PlateKind, Plates, Tape, Var};
 use stochgrad_tensor::Tensor;
 
 const HUGE: [usize; 5] = [1 << 36, 1 << 40, 1 << 62, usize::MAX / 2, usize::MAX];
@@ -258,6 +260,77 @@ fn dimensions_nodes_and_observations() {
                 graph.cost("cost", step.reward)
             });
         }
+    }
+}
+
+#[test]
+fn lengths_of_sequences_and_numbers_of_ranks_and_places() {
+    type Make = for<'t> fn(&'t Tape<f64>, usize) -> Box<dyn Distribution<'t, f64> + 't>;
+    let makes: [Make; 9] = [
+        |tape, n| Box::new(GaussianRandomWalk::new(n, tape.constant(0.0), 1.0)),
+        |tape, n| Box::new(AutoRegressive::new(n, tape.constant([0.0]), tape.constant([0.5]), 1.0)),
+        |tape, n| Box::new(MarkovChain::from_logits(n, tape.constant([0.0, 1.0]), tape.constant([[0.0; 2]; 2]))),
+        |tape, n| {
+            let chain = MarkovChain::from_logits(n, tape.constant([0.0, 1.0]), tape.constant([[0.0; 2]; 2]));
+            let observations = Normal::new(tape.constant([0.0, 1.0]), 1.0);
+            Box::new(HiddenMarkovModel::new(chain, observations).expect("an observation for each state"))
+        },
+        |tape, n| {
+            let one = || tape.constant([[1.0]]);
+            let parameters = StateSpace {
+                initial_location: tape.constant([0.0]),
+                initial_scale_tril: one(),
+                transition: one(),
+                transition_scale_tril: one(),
+                observation: one(),
+                observation_scale_tril: one(),
+            };
+            Box::new(LinearGaussianStateSpace::new(n, parameters))
+        },
+        |tape, n| Box::new(Zipf::new(n, tape.constant(1.0))),
+        |tape, n| Box::new(KSubset::from_logits(n, tape.constant([0.0, 1.0]))),
+        |tape, n| Box::new(PlackettLuce::from_logits(tape.constant([0.0, 1.0])).top(n)),
+        |tape, n| Box::new(Lkj::new(n, tape.constant(1.0))),
+    ];
+    for count in HUGE {
+        for make in makes {
+            let name = make(&Tape::new(), count).name();
+            let start = std::time::Instant::now();
+            let tape = Tape::<f64>::new();
+            let plate = tape.plate("samples", 2, PlateKind::Samples, &[]);
+            let noise = KeyedNoise::new(1, 0);
+            let draw = Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::from_slice(&[plate]));
+            let drawn = make(&tape, count).sample(&draw).and_then(|x| Ok(x.value()?));
+            assert!(drawn.is_err(), "a draw of {name} with {count} is no error");
+            // Everything else is a value or an error, in little time.
+            for what in 0..7 {
+                let tape = Tape::<f64>::new();
+                let distribution = make(&tape, count);
+                let value = tape.constant(Tensor::zeros(vec![1; distribution.element_rank()]));
+                let found = match what {
+                    0 => Some(distribution.log_prob(value)),
+                    1 => distribution.mean(),
+                    2 => distribution.variance(),
+                    3 => distribution.mode(),
+                    4 => distribution.capabilities().entropy.map(|entropy| entropy.entropy()),
+                    5 => distribution.capabilities().cdf.map(|cdf| cdf.cdf(value)),
+                    _ => distribution.capabilities().finite_support.map(|support| {
+                        let _ = (support.states(), support.element_support());
+                        value
+                    }),
+                };
+                let _ = found.map(|var| var.value());
+                assert!(start.elapsed().as_secs() < 5, "{name} with {count}, function {what}");
+            }
+        }
+        let rows = |longest: usize, rows: usize| {
+            let tape = Tape::<f64>::new();
+            let graph = Graph::new(&tape, Seed::new(1));
+            let table = graph.constant([[0.2, -0.3], [0.4, 0.1]]);
+            let model = SequenceModel::new(longest, (), graph.constant(1.0), |(), last| Ok(((), table.lookup(last))));
+            model.beam_search(&graph, "search", rows).is_err()
+        };
+        assert!(rows(count, 2) && rows(3, count), "a search of {count}");
     }
 }
 

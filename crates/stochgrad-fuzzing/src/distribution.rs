@@ -1,9 +1,7 @@
 //! Distributions: parameters and arguments of any bit pattern.
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use stochgrad_distributions::Distribution;
-use stochgrad_tape::{Tape, Var};
+use stochgrad_distributions::{Distribution, Draw, KeyedNoise, NoiseKey};
+use stochgrad_tape::{Plates, Tape, Var};
 use stochgrad_tensor::Tensor;
 
 use crate::bytes::Bytes;
@@ -26,8 +24,12 @@ pub fn distribution(bytes: &[u8]) -> Outcome {
         return refused(error);
     }
 
-    let key = u64::from(source.below(256) as u8);
-    let sample = (entry.sampler)(&parameters)(&mut ChaCha8Rng::seed_from_u64(key));
+    let noise = KeyedNoise::new(u64::from(source.below(256) as u8), 0);
+    // A draw may be refused: sequences can grow beyond all numbers.
+    let sample = match distribution.draw(&Draw::new(&tape, &noise, NoiseKey::new("x", None), Plates::new())) {
+        Ok(sample) => sample,
+        Err(error) => return refused(error),
+    };
     assert_no_nan(&what, "a draw", &sample);
     let at_sample = distribution.log_prob_each(tape.constant(sample.clone()));
     check(&what, &format!("the log-probability of its own draw {sample:?}"), at_sample);

@@ -23,7 +23,7 @@ const PATH: &str = "it needs samples that are differentiable in the parameters";
 const JUMPS: &str = "it needs the jump rates of a discrete sample";
 
 /// All methods and baselines with what they need.
-const REQUIREMENTS: [(&str, &str); 65] = [
+const REQUIREMENTS: [(&str, &str); 67] = [
     ("ScoreFunction", "it needs a support that does not depend on the parameters"),
     ("Enumerate", FINITE),
     ("Pathwise", PATH),
@@ -70,6 +70,7 @@ const REQUIREMENTS: [(&str, &str); 65] = [
     ("GappedStraightThrough", "it needs one-hot vectors"),
     ("Simple", "it needs a finite support and a known mean"),
     ("ImplicitMle", "it needs a solver of yours"),
+    ("GumbelSinkhorn", "it needs square matrices of scores"),
     ("GeneralizedGumbelSoftmax", "it needs counts, and a last count of yours"),
     ("Auto", "it needs a finite support or differentiable samples, else it is the score function"),
     ("GumbelSoftmax", RELAXED),
@@ -77,6 +78,7 @@ const REQUIREMENTS: [(&str, &str); 65] = [
     ("BatchMean", "nothing"),
     ("Vimco", "nothing"),
     ("Ovis", "nothing"),
+    ("OvisMonteCarlo", "it needs a number of auxiliary samples of yours"),
     ("MovingAverage", "nothing"),
     ("OptimalBaseline", "nothing"),
     ("Nvil", "nothing"),

@@ -265,7 +265,7 @@ impl<F: Real> Select<'_, '_, F> {
         let mut races: Vec<Option<Race>> = vec![None; self.nodes.len()];
         let mut unchanged = 0;
         let mut out_of_time = false;
-        for turn in 0..self.sweeps * self.nodes.len() {
+        for turn in 0..self.sweeps.saturating_mul(self.nodes.len()) {
             let node = turn % self.nodes.len();
             // The race of a node is the same again if no other node has changed since.
             if unchanged == self.nodes.len() || (turn > 0 && self.nodes.len() == 1) {

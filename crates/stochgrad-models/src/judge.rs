@@ -118,11 +118,13 @@ fn compare(
         return Err(failed(FailureKind::Oracle, "the number of compared quantities", expected, found));
     }
     let found = found.mean.into_iter().zip(found.variance);
-    for (Quantity { kind, what, expected }, (found, variance)) in quantities.into_iter().zip(found) {
+    let steepness = steepness(model);
+    for (Quantity { kind, what, order, expected }, (found, variance)) in quantities.into_iter().zip(found) {
         // Outcomes far from their mean cancel and leave rounding errors of their own size.
         let scale = expected.abs().max(1.0).max(variance.sqrt());
-        // The reference itself has rounding errors of the size of the costs.
-        let rounding = 1e3 * f64::EPSILON * value.abs();
+        // The reference itself has rounding errors of the size of the costs, and derivatives of higher order have those
+        // of the terms that cancel in the derivatives of a probability p, which are of the size of 1/p for each order.
+        let rounding = 1e3 * f64::EPSILON * value.abs() * steepness.powi(order.saturating_sub(1) as i32);
         let difference = ((found - expected).abs() - rounding) / scale;
         let is_value = kind == FailureKind::Value;
         if (difference.is_nan() || difference > TOLERANCE) && !(is_redistributed && is_value) {
@@ -145,7 +147,15 @@ struct Quantity {
     /// The kind of failure if the component differs.
     kind: FailureKind,
     what: String,
+    /// The order of the derivative; 0 for a value.
+    order: usize,
     expected: f64,
+}
+
+/// The largest inverse of a parameter, or 1: probabilities are parameters of the models.
+fn steepness(model: &Model) -> f64 {
+    let values = model.parameters.iter().flat_map(|parameter| &parameter.values);
+    values.filter(|value| **value != 0.0).fold(1.0_f64, |most, value| most.max(value.abs().recip()))
 }
 
 /// The quantities, in the order in which [`expectation`] returns them.
@@ -156,16 +166,16 @@ fn quantities(
     tops: &[usize],
     levels: &[Level],
 ) -> Result<Vec<Quantity>, End> {
-    let quantity = |kind, what: String, expected| Quantity { kind, what, expected };
+    let quantity = |kind, what: String, order, expected| Quantity { kind, what, order, expected };
     let mut quantities = vec![
-        quantity(FailureKind::Value, "the value of the surrogate".into(), value),
-        quantity(FailureKind::Value, "the total of the costs".into(), value),
+        quantity(FailureKind::Value, "the value of the surrogate".into(), 0, value),
+        quantity(FailureKind::Value, "the total of the costs".into(), 0, value),
     ];
     for (parameter, slopes) in gradient.iter().enumerate().filter(|(parameter, _)| tops[*parameter] > 0) {
         let name = &model.parameters[parameter].name;
         for (element, &expected) in slopes.iter().enumerate() {
             let what = format!("the derivative with respect to {name}[{element}]");
-            quantities.push(quantity(FailureKind::Gradient, what, expected));
+            quantities.push(quantity(FailureKind::Gradient, what, 1, expected));
         }
     }
     for level in levels {
@@ -177,7 +187,7 @@ fn quantities(
             };
             for (order, &expected) in (1..=level.top).zip(&derivatives[1..]) {
                 let what = format!("the derivative of order {order} along direction {number}: {direction:?}");
-                quantities.push(quantity(FailureKind::Derivative, what, expected));
+                quantities.push(quantity(FailureKind::Derivative, what, order, expected));
             }
         }
     }

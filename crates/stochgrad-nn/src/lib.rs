@@ -14,7 +14,8 @@
 //! - [`TrainingDevice`]: where the steps of a training run, if not in the engine of this library.
 //! - [`data`]: an embedded set of handwritten digits, MNIST files, resumable minibatches, and binarised pixels.
 //!
-//! This crate contains no gradient methods and no distributions. The documentation of [`Step`] has a complete example.
+//! This crate contains no gradient methods and no distributions; [`BayesianLinear`] is given a method. The
+//! documentation of [`Step`] has a complete example.
 
 pub mod checkpoint;
 mod clipping;
@@ -43,9 +44,9 @@ pub use error::{NnError, NnResult};
 pub use initialization::Initialization;
 pub use inputs::Inputs;
 pub use layers::{
-    Activation, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvKernel, ConvTranspose1d, ConvTranspose2d, Dropout,
-    Embedding, Flatten, GroupNorm, Gru, GruCell, KeptUnits, Layer, LayerNorm, Linear, Lstm, LstmCell, MaxPool1d,
-    MaxPool2d, Mlp, MultiHeadAttention, Residual, Sequential,
+    Activation, AvgPool1d, AvgPool2d, BatchNorm, BayesianLinear, Conv1d, Conv2d, ConvKernel, ConvTranspose1d,
+    ConvTranspose2d, Dropout, Embedding, Flatten, GroupNorm, Gru, GruCell, KeptUnits, Layer, LayerNorm, Linear, Lstm,
+    LstmCell, MaxPool1d, MaxPool2d, Mlp, MultiHeadAttention, Residual, Sequential, WeightNoise,
 };
 pub use mode::Mode;
 pub use optimizers::{

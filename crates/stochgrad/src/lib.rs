@@ -169,6 +169,34 @@ mod book {
     #[doc = include_str!("../../../docs/glossary.md")]
     mod glossary {}
 
+    /// A module for each page of a folder.
+    macro_rules! pages {
+        ($folder:literal: $($page:ident)*) => {
+            $(
+                #[doc = include_str!(concat!("../../../docs/", $folder, "/", stringify!($page), ".md"))]
+                mod $page {}
+            )*
+        };
+    }
+
+    mod distributions {
+        pages! {
+            "distributions":
+            asymmetric_laplace auto_regressive bernoulli beta beta_binomial binomial categorical cauchy censored chi
+            chi2 continuous_bernoulli delta dirichlet dirichlet_multinomial discrete_uniform empirical exponential
+            exponentially_modified_gaussian fisher_f gamma gaussian_process gaussian_random_walk
+            generalized_extreme_value generalized_normal generalized_pareto geometric gumbel half_cauchy half_normal
+            half_student_t hidden_markov_model horseshoe hurdle hypergeometric independent inverse_gamma
+            inverse_gaussian inverse_wishart johnson_su k_subset kumaraswamy laplace levy linear_gaussian_state_space
+            lkj log_logistic log_normal logistic low_rank_multivariate_normal markov_chain matrix_normal maxwell mixture
+            mixture_same_family moyal multinomial multivariate_normal multivariate_student_t negative_binomial normal
+            normal_inverse_gaussian one_hot_categorical ordered_logistic pareto plackett_luce poisson power_spherical
+            projected_normal quantized rayleigh relaxed_bernoulli relaxed_one_hot_categorical sinh_arcsinh skellam
+            skew_normal student_t transformed_distribution triangular truncated truncated_normal uniform von_mises
+            von_mises_fisher weibull wishart zero_inflated zipf
+        }
+    }
+
     mod methods {
         #[doc = include_str!("../../../docs/methods/arm.md")]
         mod arm {}
@@ -216,6 +244,8 @@ mod book {
         mod generalized_reparameterization {}
         #[doc = include_str!("../../../docs/methods/gumbel_rao.md")]
         mod gumbel_rao {}
+        #[doc = include_str!("../../../docs/methods/gumbel_sinkhorn.md")]
+        mod gumbel_sinkhorn {}
         #[doc = include_str!("../../../docs/methods/gumbel_softmax.md")]
         mod gumbel_softmax {}
         #[doc = include_str!("../../../docs/methods/implicit_mle.md")]

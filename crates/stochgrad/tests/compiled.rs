@@ -4,7 +4,7 @@ use std::sync::Arc;
 use stochgrad::distributions::{
     Bijector, Chi, Family, FisherF, GeneralizedExtremeValue, GeneralizedPareto, HalfCauchy, HalfNormal, HalfStudentT,
     Id, Kumaraswamy, Levy, LogLogistic, LogNormal, Maxwell, Pareto, Rayleigh, Relaxed, Reparameterized,
-    ScoreDifferentiable, TransformedDistribution, Triangular, TruncatedNormal, Weibull,
+    ScoreDifferentiable, TransformedDistribution, Triangular, Truncated, TruncatedNormal, Weibull,
 };
 use stochgrad::distributions::{Exponential, Laplace, Uniform};
 use stochgrad::estimators::{Constant, MovingAverage, Temperature};
@@ -290,6 +290,9 @@ fn distributions_with_a_boundary() {
     positive::<GeneralizedPareto<Id>>(by_path, |a, b| GeneralizedPareto::new(a, b, a - 1.0));
     positive::<GeneralizedExtremeValue<Id>>(by_path, |a, b| GeneralizedExtremeValue::new(b * 9.0, a, 0.1));
     positive::<Levy<Id>>(by_path, |a, b| Levy::new(a, b));
+    positive::<Truncated<Id, Exponential<Id>>>(by_path, |a, b| {
+        Truncated::new(Exponential::from_scale(b), a * 0.1, 50.0).expect("numbers")
+    });
     positive::<LogLogistic<Id>>(by_path, |a, b| LogLogistic::new(a, b));
     positive::<LogLogistic<Id>>(by_score, |a, b| LogLogistic::new(a, b));
     positive::<FisherF<Id>>(by_score, |a, b| FisherF::new(a, b));

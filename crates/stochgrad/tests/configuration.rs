@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 
 use serde::Deserialize;
-use stochgrad::distributions::{Bernoulli, Id};
+use stochgrad::distributions::{Bernoulli, DistributionSettings, Id};
 use stochgrad::estimators::{ConfiguredFamily, MethodSettings};
 use stochgrad::graph::{DynMethod, Seed};
 use stochgrad::nn::optimizers::OptimizerSettings;
@@ -18,6 +18,7 @@ use stochgrad::train::{Report, Trainer, TrainerSettings};
 struct RunConfiguration {
     bits: usize,
     initial: Seed,
+    prior: DistributionSettings,
     method: MethodSettings,
     optimizer: OptimizerSettings,
     trainer: TrainerSettings,
@@ -26,6 +27,7 @@ struct RunConfiguration {
 const FILE: &str = r#"
     bits = 3
     initial = { seed = 11 }
+    prior = { name = "student-t", degrees_of_freedom = 4, location = 0.0, scale = [50.0, 50.0, 50.0] }
 
     [method]
     name = "score-function"
@@ -53,14 +55,16 @@ fn read(text: &str) -> Result<RunConfiguration, Box<dyn Error>> {
 
 /// Trains the probabilities of some bits to be those of the data.
 fn run(configuration: &RunConfiguration) -> Result<(Parameters<f64>, Report), Box<dyn Error>> {
-    let RunConfiguration { bits, initial, method, optimizer, trainer } = configuration;
+    let RunConfiguration { bits, initial, prior, method, optimizer, trainer } = configuration;
     let method: DynMethod<f64, Bernoulli<Id>> = Bernoulli::configured_method(method)?;
     let mut parameters = Parameters::new();
     let start = initial.derived("logits", 0).seed as f64 / u64::MAX as f64;
     parameters.insert("logits", Tensor::full([*bits], start))?;
     let data = Tensors::new().with("x", Tensor::from_fn([4, *bits], |i| if i % 4 == 0 { 1.0 } else { 0.0 }))?;
     let model = |record: &Record<'_, '_, f64>| {
-        let b = record.sample("b", &Bernoulli::from_logits(record.param("logits")?), &method)?;
+        let logits = record.param("logits")?;
+        record.cost("prior", -prior.on(logits.tape())?.log_prob(logits))?;
+        let b = record.sample("b", &Bernoulli::from_logits(logits), &method)?;
         record.cost("distance", (b - record.input("x")?).square().sum())
     };
     let report = Trainer::new(optimizer.optimizer()).configure(trainer).fit(&mut parameters, &data, model)?;
@@ -83,6 +87,8 @@ fn mistakes_in_a_file_are_errors_that_list_what_exists() {
     for (from, to, parts) in [
         ("[trainer]", "[trainer]\nepochs = 3", ["unknown field `epochs`", "`length`"]),
         ("score-function", "score-functions", ["unknown variant `score-functions`", "`score-function`"]),
+        ("student-t", "student", ["unknown variant `student`", "`student-t`"]),
+        ("degrees_of_freedom = 4", "freedom = 4", ["unknown field `freedom`", "`degrees_of_freedom`"]),
         ("leave-one-out", "leave-two-out", ["unknown variant `leave-two-out`", "`leave-one-out`"]),
         ("name = \"adam\"", "name = \"adamax\"", ["unknown variant `adamax`", "`adam-w`"]),
         ("kind = \"cosine\"", "kind = \"cosinus\"", ["unknown variant `cosinus`", "`one-cycle`"]),

@@ -53,6 +53,9 @@ pub(crate) fn special_cases() -> Vec<Case> {
             special::gamma_q_inverse(tape.constant(1.7), x[0])
         }),
         case("log_sinhc", vec![real(&[3], 343)], |_, x| special::log_sinhc(x[0])),
+        case("scaled_exponential_integral", vec![positive(&[3], 344)], |_, x| {
+            special::scaled_exponential_integral(x[0])
+        }),
         case("quantiles of counts", vec![unit(&[3], 392)], |tape, x| {
             let number = |x: f64| tape.constant(x);
             let counts = special::poisson_icdf(x[0], number(2.5))

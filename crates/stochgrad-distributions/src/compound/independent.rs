@@ -28,7 +28,8 @@ use stochgrad_tape::{IdMap, Tape};
 /// # }
 /// ```
 ///
-/// It offers the path, the score and the entropy of the distribution inside. Weak and stochastic derivatives replace
+/// It offers the path, the score and the entropy of the distribution inside, and the distribution functions of single
+/// coordinates ([`ConditionalCumulative`](crate::ConditionalCumulative)) where one axis is joined. Weak and stochastic derivatives replace
 /// single elements and are available only without the wrapper.
 #[derive(Clone, Copy, Debug)]
 pub struct Independent<D> {
@@ -161,7 +162,33 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Joined<D> {
             score: inside.score.map(|_| self as _),
             reparameterized: inside.reparameterized.map(|_| self as _),
             entropy: inside.entropy.map(|_| self as _),
+            conditional_cdf: inside.cdf.filter(|_| self.has_vectors()).map(|_| self as _),
             ..Capabilities::default()
+        }
+    }
+}
+
+impl<D> Joined<D> {
+    /// Whether an element is a vector of numbers.
+    fn has_vectors<'t, F: Real>(&self) -> bool
+    where
+        D: Distribution<'t, F>,
+    {
+        self.axes == 1 && self.base.element_rank() == 0
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> ConditionalCumulative<'t, F> for Joined<D> {
+    fn conditionals(&self, value: Var<'t, F>) -> Conditionals<'t, F> {
+        let log_prob = self.base.log_prob_each(value);
+        match self.base.capabilities().cdf.filter(|_| self.has_vectors()) {
+            Some(base) => {
+                Conditionals { log_prob, log_cdf: base.log_cdf(value), log_survival: base.log_survival(value) }
+            }
+            None => {
+                let unknown = value * f64::NAN;
+                Conditionals { log_prob, log_cdf: unknown, log_survival: unknown }
+            }
         }
     }
 }
@@ -197,6 +224,12 @@ impl<'t, F: Real, D: Reparameterized<'t, F>> Reparameterized<'t, F> for Independ
     }
 }
 
+impl<'t, F: Real, D: CumulativeDistribution<'t, F>> ConditionalCumulative<'t, F> for Independent<D> {
+    fn conditionals(&self, value: Var<'t, F>) -> Conditionals<'t, F> {
+        self.inner.conditionals(value)
+    }
+}
+
 impl<'t, F: Real, D: ClosedFormEntropy<'t, F>> ClosedFormEntropy<'t, F> for Independent<D> {
     fn entropy(&self) -> Var<'t, F> {
         self.inner.base.entropy()
@@ -213,7 +246,7 @@ impl<'t, F: Real, P: KlDivergence<'t, F, Q>, Q> KlDivergence<'t, F, Independent<
 mod tests {
     use super::*;
     use crate::continuous::normal::Normal;
-    use crate::discrete::skellam::Skellam;
+    use crate::multivariate::dirichlet_multinomial::DirichletMultinomial;
     use crate::noise::{KeyedNoise, NoiseKey};
     use crate::testing::check_family;
     use approx::assert_abs_diff_eq;
@@ -246,7 +279,8 @@ mod tests {
     #[test]
     fn what_the_distribution_inside_lacks_is_lacking() {
         let tape = Tape::<f64>::new();
-        let distribution = Independent::new(Skellam::new(tape.parameter([1.0, 2.0]), 0.5), 1).unwrap();
+        let inside = DirichletMultinomial::new(3.0, tape.parameter([[1.0, 2.0], [0.5, 3.0]]));
+        let distribution = Independent::new(inside, 1).unwrap();
         assert!(distribution.capabilities().reparameterized.is_none() && distribution.capabilities().entropy.is_none());
     }
 }

@@ -3,9 +3,21 @@
 use crate::distribution::CumulativeDistribution;
 use stochgrad_tape::Var;
 use stochgrad_tensor::Real;
+use stochgrad_tensor::map::Map;
 
 /// Steps of [`invert`]: enough to halve any bracket down to the rounding.
-const STEPS: usize = 64;
+const STEPS: usize = 66;
+
+/// A number in the middle between two others: 0 if it is between them, the geometric mean if one is many times the other,
+/// else the mean. It halves the number of floating-point numbers between them, if not exactly.
+fn middle<'t, F: Real>(low: Var<'t, F>, high: Var<'t, F>) -> Var<'t, F> {
+    let [zero, one] = [0.0, 1.0].map(|number| low.tape().constant(number));
+    let (small, large) = (low.abs().minimum(high.abs()), low.abs().maximum(high.abs()));
+    let small = small.map(Map::MaxScalar(F::MIN_POSITIVE.to_f64()));
+    let geometric = small.sqrt() * large.sqrt() * high.gt(zero).select(one, -one);
+    let between = large.gt(small * 16.0).select(geometric, low * 0.5 + high * 0.5);
+    (low.lt(zero) * high.gt(zero)).select(zero, between)
+}
 
 /// The tail whose probability is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +61,13 @@ pub(crate) fn invert<'t, F: Real>(
         let possible = (excess.held().abs() * width.held()).lt(tape.constant(f64::INFINITY));
         (excess, possible, x - possible.select(excess, zero) * possible.select(width, zero))
     };
-    let mut x = low * 0.5 + high * 0.5;
+    let mut x = middle(low, high);
     for _ in 0..STEPS {
         let (excess, possible, newton) = step(x);
         let above = excess.gt(zero);
         (low, high) = (above.select(low, x), above.select(x, high));
         let inside = possible * newton.ge(low) * newton.le(high);
-        x = inside.select(newton, low * 0.5 + high * 0.5).held();
+        x = inside.select(newton, middle(low, high)).held();
     }
     // If k derivatives are right before a step of Newton's method, 2k + 1 are right after it.
     for _ in 0..2 {

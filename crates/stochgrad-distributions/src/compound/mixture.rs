@@ -37,7 +37,8 @@ use stochgrad_tape::{Id, IdMap, Tape};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tape = Tape::<f64>::new();
 /// let location = tape.parameter(1.0);
-/// let robust = Mixture::from_probability(tape.constant(0.9), Normal::new(location, 1.0), Laplace::new(location, 5.0))?;
+/// let (data, outliers) = (Normal::new(location, 1.0), Laplace::new(location, 5.0));
+/// let robust = Mixture::from_probability(tape.constant(0.9), data, outliers)?;
 /// assert_eq!(robust.mean().unwrap().item()?, 1.0);
 /// # Ok(())
 /// # }

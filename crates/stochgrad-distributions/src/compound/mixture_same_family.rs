@@ -5,7 +5,7 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order, if the components have it |
-//! | reparameterised | for numbers, if the components have a distribution function: implicit (Figurnov et al. 2018), order 1, also with respect to the weights |
+//! | reparameterised | if the components have a path and a distribution function: implicit (Figurnov et al. 2018), order 1, also with respect to the weights; for vectors, coordinate by coordinate given those before it, if these functions are known: `Independent` of numbers and `MultivariateNormal` |
 //! | weak derivative with respect to the weights | that of the category: the sample of every component, with the derivatives of the weights |
 //! | weak derivative with respect to a parameter of the components | that of the component that is drawn given the sample |
 //! | distribution function, survival function and their logarithms | $\sum_k w_k F_k$; the inverses by Newton's method between the quantiles of the components, and at probabilities 0 and 1 the ends of the support |
@@ -15,7 +15,7 @@
 use crate::compound::log_average::log_average;
 use crate::compound::wrapper::{delegate, lacks};
 use crate::derivative::base_values::{base_of, remember};
-use crate::derivative::implicit::implicit_path;
+use crate::derivative::implicit::{implicit_path, implicit_step};
 use crate::distribution::{Family, Live, TensorDistribution, ToTensors, confine_possible};
 use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
@@ -295,7 +295,11 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
         let continuous = inside.reparameterized.is_some();
         Capabilities {
             score: inside.score.map(|_| self as _),
-            reparameterized: inside.cdf.filter(|_| continuous).map(|_| self as _),
+            reparameterized: if continuous && (inside.cdf.is_some() || inside.conditional_cdf.is_some()) {
+                Some(self)
+            } else {
+                None
+            },
             weak_derivative: Some(self),
             cdf: inside.cdf.map(|_| self as _),
             icdf: inside.cdf.and(inside.icdf).filter(|_| continuous).map(|_| self as _),
@@ -311,7 +315,35 @@ impl<'t, F: Real, D: Distribution<'t, F>> Reparameterized<'t, F> for Blend<Var<'
         if self.capabilities().reparameterized.is_none() {
             return Err(lacks("MixtureSameFamily", "a path and a distribution function", self.components.name()));
         }
-        Ok(implicit_path(self, self.sample(draw)?))
+        let sample = self.sample(draw)?;
+        match self.components.capabilities().conditional_cdf {
+            Some(components) => self.vector_path(components, sample),
+            None => Ok(implicit_path(self, sample)),
+        }
+    }
+}
+
+impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
+    /// Vectors with the derivatives of their path. The path of a coordinate is implicit given the coordinates before it,
+    /// which move with the parameters too: they change the density of each component, and so its share.
+    fn vector_path(
+        &self,
+        components: &dyn ConditionalCumulative<'t, F>,
+        sample: Var<'t, F>,
+    ) -> DistributionResult<Var<'t, F>> {
+        let sample = sample.held();
+        let count = self.event_shape().last().copied().unwrap_or(0);
+        let mut path = Vec::with_capacity(count);
+        for at in 0..count {
+            let moved = [&path[..], &[sample.slice(-1, at..count)]].concat();
+            let all = components.conditionals(self.wide(Var::concat(&moved, -1)?));
+            let before = all.log_prob.slice(-1, 0..at).sum_axis(-1);
+            let total = self.log_average(before);
+            let of = |logs: Var<'t, F>| (self.log_average(before + logs.index(-1, at)) - total).exp();
+            let [density, lower, upper] = [all.log_prob, all.log_cdf, all.log_survival].map(of);
+            path.push(implicit_step(sample.index(-1, at), density, lower, upper).unsqueeze(-1));
+        }
+        Ok(Var::concat(&path, -1)?)
     }
 }
 
@@ -409,9 +441,9 @@ impl<'t, F: Real, D: QuantileFunction<'t, F> + Reparameterized<'t, F>> QuantileF
     }
 }
 
-impl<'t, F: Real, D: CumulativeDistribution<'t, F> + Reparameterized<'t, F>> Reparameterized<'t, F>
-    for MixtureSameFamily<Var<'t, F>, D>
-{
+// Components without a distribution function are refused at run time: one trait bound cannot ask for either that of
+// numbers or those of the coordinates of vectors.
+impl<'t, F: Real, D: Reparameterized<'t, F>> Reparameterized<'t, F> for MixtureSameFamily<Var<'t, F>, D> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         self.inner.rsample(draw)
     }

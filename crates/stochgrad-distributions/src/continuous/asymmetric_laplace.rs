@@ -185,7 +185,8 @@ impl<'t, F: Real> Distribution<'t, F> for AsymmetricLaplace<Var<'t, F>> {
     fn variance(&self) -> Option<Var<'t, F>> {
         // κ² + 1/κ², as a function of a difference whose derivative has no terms of both signs.
         let difference = self.asymmetry - self.asymmetry.recip();
-        Some((self.scale.square() * (difference.square() + 2.0)).broadcast_to(self.event_shape()))
+        let variance = (self.scale * difference).square() + self.scale.square() * 2.0;
+        Some(variance.broadcast_to(self.event_shape()))
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {

@@ -119,7 +119,9 @@ impl<'t, F: Real> Distribution<'t, F> for FisherF<Var<'t, F>> {
         let (finite, tape) = (above(n, 4.0), n.tape());
         let safe = finite.select(n, tape.constant(5.0));
         let mean = (safe - 2.0).recip() * 2.0 + 1.0;
-        let spread = ((safe - 2.0) / self.numerator + 1.0) / (safe - 4.0);
+        // The ratio of the degrees of freedom may overflow where the spread does not.
+        let excess = (safe - 4.0).recip();
+        let spread = (safe - 2.0) * excess / self.numerator + excess;
         Some(finite.select(mean.square() * spread * 2.0, tape.constant(f64::INFINITY)))
     }
 

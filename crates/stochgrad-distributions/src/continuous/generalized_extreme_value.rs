@@ -25,7 +25,8 @@
 use crate::continuous::shaped_tail::{ShapedTail, horner, log1p_ratio, shaped_exp, shaped_log, where_finite};
 use crate::derivative::weak::location_derivative;
 use crate::distribution::{
-    above, confine_possible, confine_real, exp_minus_exp, log_one_minus_exp_exp, one_minus_exp_exp,
+    above, confine_possible, confine_real, exp_minus_exp, finite_end, log_one_minus_exp_exp, one_minus_exp_exp,
+    step_of_kernels,
 };
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
@@ -85,7 +86,8 @@ impl<'t, F: Real> Distribution<'t, F> for GeneralizedExtremeValue<Var<'t, F>> {
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let z = (value - self.location) / self.scale;
         confine_real(z, |z| {
-            let rest = self.concentration * z + 1.0;
+            // With a shape of −1 the density has a finite limit at the upper end, which belongs to the support then.
+            let rest = self.concentration * z + 1.0 + finite_end(-self.concentration, step_of_kernels::<F>());
             Boundary::Excluded.confine_positive(rest.map(Map::MinScalar(1.0)), |_| {
                 let y = shaped_log(self.concentration, value - self.location, self.scale);
                 confine_possible(-(self.concentration + 1.0) * y - (-y).exp() - self.scale.ln())

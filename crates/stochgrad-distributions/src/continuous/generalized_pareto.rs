@@ -25,7 +25,7 @@
 
 use crate::continuous::shaped_tail::{ShapedTail, shaped_exp, shaped_log};
 use crate::derivative::weak::{location_derivative, scale_derivative};
-use crate::distribution::{above, one_minus_exp};
+use crate::distribution::{above, finite_end, one_minus_exp, step_of_kernels};
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 use stochgrad_tensor::map::Map;
@@ -87,7 +87,8 @@ impl<'t, F: Real> Distribution<'t, F> for GeneralizedPareto<Var<'t, F>> {
         let z = (value - self.location) / self.scale;
         Boundary::Included.confine_positive(z, |z| {
             // What is left of the support, which is lost in the rounding of 1 where the shape is not negative.
-            let rest = self.concentration * z + 1.0;
+            // With a shape of −1 the density is constant up to the upper end, which belongs to the support then.
+            let rest = self.concentration * z + 1.0 + finite_end(-self.concentration, step_of_kernels::<F>());
             Boundary::Excluded.confine_positive(rest.map(Map::MinScalar(1.0)), |_| {
                 -(self.concentration + 1.0) * shaped_log(self.concentration, value - self.location, self.scale)
                     - self.scale.ln()

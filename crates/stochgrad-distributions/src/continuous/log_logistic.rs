@@ -114,10 +114,10 @@ impl<'t, F: Real> Distribution<'t, F> for LogLogistic<Var<'t, F>> {
         });
         let series = horner(far.select(tape.constant(0.0), square), terms);
         let direct = (angle.sin() - angle * angle.cos()) / (square * angle);
-        let spread = far.select(direct, series) * square / angle.cos();
-        // The square of a large mean could overflow.
-        let mean = self.scale * ratio;
-        let variance = where_finite(mean * (mean * spread));
+        let spread = far.select(direct, series) / angle.cos();
+        // The square of a large mean could overflow, and so could a derivative with the factor of it.
+        let size = self.scale * ratio * angle;
+        let variance = where_finite(size * (size * spread));
         Some(finite.select(variance, tape.constant(f64::INFINITY)))
     }
 

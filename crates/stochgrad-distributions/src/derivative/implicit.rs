@@ -20,11 +20,22 @@ use stochgrad_tensor::Real;
 pub fn implicit_path<'t, F: Real>(distribution: &dyn CumulativeDistribution<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
     // Held, not stopped: this path stands for the derivatives of the sampler.
     let value = value.held();
-    let density = distribution.log_prob_each(value).exp().held();
+    let density = distribution.log_prob_each(value).exp();
+    implicit_step(value, density, distribution.cdf(value), distribution.survival(value))
+}
+
+/// The constant `value` with the derivatives of its path, given its density and the probabilities below and above it as
+/// functions of whatever it moves with.
+pub(crate) fn implicit_step<'t, F: Real>(
+    value: Var<'t, F>,
+    density: Var<'t, F>,
+    below: Var<'t, F>,
+    above_it: Var<'t, F>,
+) -> Var<'t, F> {
+    let density = density.held();
     let possible = density.step();
     let divisor = possible.select(density, possible.tape().constant(1.0));
-    let lower = distribution.cdf(value);
-    let path = above(lower, 0.5).select(distribution.survival(value), -lower);
+    let path = above(below, 0.5).select(above_it, -below);
     value.straight_through(path / divisor * possible)
 }
 

@@ -27,7 +27,7 @@ use crate::discrete::tails::{Tail, at_most_one, of_probability, tails};
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentCategories,
     IntegerSupport, KlDivergence, Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative,
-    Support, Tempered, WeakDerivative,
+    Support, Tempered, WeakDerivative, log_unless_likely,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -190,19 +190,25 @@ impl<'t, F: Real> Categorical<Var<'t, F>> {
         let (zero, last) = (tape.constant(0.0), tape.constant(self.categories() as f64 - 1.0));
         tail.of(value, [value.lt(zero) * value.lt(last), value.ge(last)], zero, |category| {
             let at = category.unsqueeze(-1);
-            let chosen = match tail {
-                Tail::Lower => return at_most_one(self.pick(self.probabilities().cumsum(-1), category)),
-                Tail::Upper => {
-                    return at_most_one(self.numbers().gt(at).select(self.probabilities(), zero).sum_axis(-1));
+            let (lower, upper) = (self.numbers().le(at), self.numbers().gt(at));
+            let probability = |chosen: Var<'t, F>| at_most_one(chosen.select(self.probabilities(), zero).sum_axis(-1));
+            let log = |chosen: Var<'t, F>, others: Var<'t, F>| {
+                let of = |logs: Var<'t, F>| chosen.select(logs, tape.constant(f64::NEG_INFINITY)).logsumexp(-1);
+                match self.parameter {
+                    // The derivatives are those with respect to the probabilities of the sum.
+                    ProbabilitiesOrLogits::Probabilities(p) => {
+                        let log = of(p.map(Map::LnHeld));
+                        log - log.held().relu()
+                    }
+                    ProbabilitiesOrLogits::Logits(l) => log_unless_likely(of(l.log_softmax(-1)), probability(others)),
                 }
-                Tail::LogLower => self.numbers().le(at),
-                Tail::LogUpper => self.numbers().gt(at),
             };
-            let logs = match self.parameter {
-                ProbabilitiesOrLogits::Probabilities(p) => p.map(Map::LnHeld),
-                ProbabilitiesOrLogits::Logits(l) => l.log_softmax(-1),
-            };
-            chosen.select(logs, tape.constant(f64::NEG_INFINITY)).logsumexp(-1)
+            match tail {
+                Tail::Lower => at_most_one(self.pick(self.probabilities().cumsum(-1), category)),
+                Tail::Upper => probability(upper),
+                Tail::LogLower => log(lower, upper),
+                Tail::LogUpper => log(upper, lower),
+            }
         })
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod discrete_uniform;
 pub(crate) mod empirical;
 #[cfg(test)]
 mod ends_of_intervals;
+pub(crate) mod entropy_of_counts;
 pub(crate) mod geometric;
 pub(crate) mod hypergeometric;
 pub(crate) mod negative_binomial;

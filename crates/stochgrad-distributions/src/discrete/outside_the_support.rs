@@ -6,10 +6,12 @@ use crate::discrete::binomial::Binomial;
 use crate::discrete::categorical::Categorical;
 use crate::discrete::discrete_uniform::DiscreteUniform;
 use crate::discrete::geometric::Geometric;
+use crate::discrete::hypergeometric::Hypergeometric;
 use crate::discrete::negative_binomial::NegativeBinomial;
 use crate::discrete::ordered_logistic::OrderedLogistic;
 use crate::discrete::poisson::Poisson;
 use crate::discrete::skellam::Skellam;
+use crate::discrete::zipf::Zipf;
 use crate::distribution::Distribution;
 use crate::{Hurdle, ZeroInflated};
 use stochgrad_tape::{Tape, Var};
@@ -54,6 +56,12 @@ fn impossible_values_have_no_probability() {
     let categories = [&beyond[..], &[2.0, 3.0]].concat();
     check(&|_, p| Box::new(Categorical::from_logits(Var::stack(&[p, p * 0.0]).unwrap())), &categories);
     check(&|_, p| Box::new(Categorical::from_probabilities(Var::stack(&[p, 1.0 - p]).unwrap())), &categories);
+    check(&|_, p| Box::new(Zipf::new(3, p)), &[0.0, -1.0, 0.5, 1.5, 4.0, f64::NEG_INFINITY, f64::INFINITY]);
+    // At least three of the five drawn are among the eight successes.
+    check(
+        &|tape, _| Box::new(Hypergeometric::new(tape.constant(10.0), 8.0, 5.0)),
+        &[-1.0, 0.0, 2.0, 3.5, 6.0, f64::NEG_INFINITY, f64::INFINITY],
+    );
     check(
         &|tape, p| Box::new(DiscreteUniform::new(tape.constant(0.0) + p.floor().stop_gradient(), 3.0)),
         &[-1.0, 0.5, 4.0, f64::INFINITY],

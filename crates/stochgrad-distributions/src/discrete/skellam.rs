@@ -11,12 +11,15 @@
 //! | capability | |
 //! |---|---|
 //! | score | any order, by quotients of Bessel functions |
+//! | entropy | a sum over 121 differences, for variances above $10^4$ Edgeworth's series; any order |
 //! | weak derivatives | with respect to $a$: constant 1, $X + 1$ and the distribution itself; with respect to $b$: constant 1, $X - 1$ and the distribution itself. One replay each |
 //!
 //! The distribution function is a sum, and for large rates an integral: its effort is bounded.
 
+use crate::discrete::entropy_of_counts::{CountsAround, entropy_of_nearly_normal};
 use crate::discrete::poisson::Poisson;
 use crate::discrete::tails::{Tail, just_above, tails};
+use crate::distribution::above;
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
 
@@ -143,6 +146,30 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Skellam<Var<'t, F>> {
     }
 }
 
+/// The variance up to which the entropy is a sum.
+const SUMMED: f64 = 1e4;
+
+impl<'t, F: Real> ClosedFormEntropy<'t, F> for Skellam<Var<'t, F>> {
+    /// A sum over differences around the mean, and the first terms of a series for variances above 10⁴. The relative
+    /// error is below 1e-11 in `f64`.
+    fn entropy(&self) -> Var<'t, F> {
+        let (tape, event) = (self.rate_up.tape(), self.event_shape());
+        let rates = [self.rate_up, self.rate_down].map(|rate| rate.broadcast_to(event.clone()));
+        let [up, down] = rates;
+        let large = above(up + down, SUMMED);
+        let one = tape.constant(1.0);
+        let [few_up, few_down] = rates.map(|rate| large.select(one, rate));
+        let around = CountsAround::new(few_up - few_down, few_up + few_down);
+        let logs = special::skellam_log_pmf(around.counts(), few_up.unsqueeze(-1), few_down.unsqueeze(-1));
+        let [far_up, far_down] = rates.map(|rate| large.select(rate, one));
+        let variance = far_up + far_down;
+        let of_mean = (far_up - far_down) / variance;
+        let excess = variance.recip();
+        let series = entropy_of_nearly_normal(variance.ln(), of_mean.square() * excess, excess);
+        large.select(series, around.entropy(logs)).sum()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +209,33 @@ mod tests {
             distribution.mean().unwrap().item().unwrap(),
             epsilon = 1e-12
         );
+    }
+
+    #[test]
+    fn the_entropy_is_that_of_the_sum() {
+        for rates in [[2.5, 0.7], [1e-3, 1e-3], [0.4, 60.0], [300.0, 250.0]] {
+            let tape = Tape::<f64>::new();
+            let wrt = leaves(&tape, &rates);
+            let distribution = Skellam::new(wrt[0], wrt[1]);
+            let logs = distribution.log_prob_each(tape.constant((-300..500).map(f64::from).collect::<Vec<_>>()));
+            let likely = logs.held().gt(tape.constant(-700.0));
+            let logs = likely.select(logs, tape.constant(0.0));
+            let (own, sum) = (distribution.entropy(), -(logs.exp() * logs * likely).sum());
+            assert_abs_diff_eq!(own.item().unwrap(), sum.item().unwrap(), epsilon = 1e-11);
+            let slopes = [own, sum].map(|value| tape.backward_all(value, &wrt).unwrap());
+            for (own, sum) in slopes[0].iter().zip(&slopes[1]) {
+                assert_abs_diff_eq!(own.item().unwrap(), sum.item().unwrap(), epsilon = 1e-9);
+            }
+        }
+        // Where the series begins.
+        for share in [0.5, 0.999_999] {
+            let at = |variance: f64| {
+                let tape = Tape::<f64>::new();
+                let distribution = Skellam::new(tape.constant(variance * share), variance * (1.0 - share));
+                distribution.entropy().item().unwrap()
+            };
+            assert_abs_diff_eq!(at(SUMMED * (1.0 - 1e-12)), at(SUMMED * (1.0 + 1e-12)), epsilon = 1e-9);
+        }
     }
 
     #[test]

@@ -76,8 +76,9 @@ impl<'t, F: Real> Zipf<Var<'t, F>> {
 
     /// The rank less 1, as a category.
     fn category(&self) -> Categorical<Var<'t, F>> {
-        let logs = Tensor::from_fn([self.ranks], |k| F::from_f64(-(k as f64 + 1.0).ln()));
-        Categorical::from_logits(self.exponent.unsqueeze(-1) * self.exponent.tape().constant(logs))
+        let of_rank = |k: usize| F::from_f64(-(k as f64 + 1.0).ln());
+        let logs = self.exponent.tape().constant_from_fn([self.ranks], of_rank);
+        Categorical::from_logits(self.exponent.unsqueeze(-1) * logs)
     }
 
     fn last(&self) -> F {

@@ -5,9 +5,9 @@
 //! the probes of all types.
 
 use crate::distribution::traits::{
-    ClosedFormEntropy, CumulativeDistribution, FiniteSupport, IndependentBits, IndependentCategories, IntegerSupport,
-    QuadraticVariance, QuantileFunction, Relaxed, Reparameterized, ScoreDifferentiable, StochasticDerivative, Tempered,
-    WeakDerivative, WeaklyReparameterized,
+    ClosedFormEntropy, ConditionalCumulative, CumulativeDistribution, FiniteSupport, IndependentBits,
+    IndependentCategories, IntegerSupport, QuadraticVariance, QuantileFunction, Relaxed, Reparameterized,
+    ScoreDifferentiable, StochasticDerivative, Tempered, WeakDerivative, WeaklyReparameterized,
 };
 use std::marker::PhantomData;
 use stochgrad_tensor::Real;
@@ -72,6 +72,7 @@ probes! {
     cdf: CumulativeDistribution,
     whole_numbers: IntegerSupport,
     icdf: QuantileFunction,
+    conditional_cdf: ConditionalCumulative,
     tempered: Tempered,
 }
 
@@ -135,6 +136,7 @@ macro_rules! capabilities {
                 cdf: $crate::implemented!(probe, cdf),
                 whole_numbers: $crate::implemented!(probe, whole_numbers),
                 icdf: $crate::implemented!(probe, icdf),
+                conditional_cdf: $crate::implemented!(probe, conditional_cdf),
                 tempered: $crate::implemented!(probe, tempered),
             }
         }

@@ -33,8 +33,9 @@ pub(crate) use tail::{
 };
 pub use tensor_distribution::{TensorDistribution, ToTensors};
 pub use traits::{
-    Capabilities, ClosedFormEntropy, CumulativeDistribution, Distribution, FiniteSupport, IndependentBits,
-    IndependentCategories, IntegerSupport, KlDivergence, QuadraticVariance, QuantileFunction, Relaxed, RelaxedMean,
-    Reparameterized, ScoreDifferentiable, StochasticDerivative, Tempered, WeakDerivative, WeaklyReparameterized,
+    Capabilities, ClosedFormEntropy, ConditionalCumulative, Conditionals, CumulativeDistribution, Distribution,
+    FiniteSupport, IndependentBits, IndependentCategories, IntegerSupport, KlDivergence, QuadraticVariance,
+    QuantileFunction, Relaxed, RelaxedMean, Reparameterized, ScoreDifferentiable, StochasticDerivative, Tempered,
+    WeakDerivative, WeaklyReparameterized,
 };
 pub use weak_path::{WeakNoise, WeakPath};

@@ -144,6 +144,8 @@ pub struct Capabilities<'a, 't, F: Real> {
     pub whole_numbers: Option<&'a dyn IntegerSupport<'t, F>>,
     /// The inverse of the distribution function is known.
     pub icdf: Option<&'a dyn QuantileFunction<'t, F>>,
+    /// The distribution function of each element of a vector is known, given the elements before it.
+    pub conditional_cdf: Option<&'a dyn ConditionalCumulative<'t, F>>,
     /// The distribution whose density is a power of this one's is known.
     pub tempered: Option<&'a dyn Tempered<'t, F>>,
 }
@@ -165,6 +167,7 @@ impl<F: Real> Default for Capabilities<'_, '_, F> {
             cdf: None,
             whole_numbers: None,
             icdf: None,
+            conditional_cdf: None,
             tempered: None,
         }
     }
@@ -449,6 +452,43 @@ pub trait IntegerSupport<'t, F: Real>: CumulativeDistribution<'t, F> {
     fn successor(&self, value: Var<'t, F>) -> Var<'t, F> {
         value + self.has_successor(value)
     }
+}
+
+/// One element is a vector, and the distribution function of each of its coordinates is known, given the coordinates
+/// before it. Mixtures of such distributions have sample paths.
+#[diagnostic::on_unimplemented(
+    message = "the conditional distribution functions of the coordinates of `{Self}` are not known"
+)]
+pub trait ConditionalCumulative<'t, F: Real>: Distribution<'t, F> {
+    /// The conditional distributions of all coordinates at the coordinates of a value.
+    ///
+    /// ```
+    /// use stochgrad_distributions::{ConditionalCumulative, MultivariateNormal};
+    /// use stochgrad_tape::Tape;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tape = Tape::<f64>::new();
+    /// let factor = tape.constant([[1.0, 0.0], [0.8, 0.6]]);
+    /// let normal = MultivariateNormal::new(tape.constant([0.0, 0.0]), factor);
+    /// // Given the first coordinate 1, the second has the mean 0.8.
+    /// let conditionals = normal.conditionals(tape.constant([1.0, 0.8]));
+    /// assert!((conditionals.log_cdf.index(0, 1).item()? - 0.5_f64.ln()).abs() < 1e-14);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn conditionals(&self, value: Var<'t, F>) -> Conditionals<'t, F>;
+}
+
+/// The distributions of the coordinates of vectors, each given the coordinates before it. All have the shape of the
+/// vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditionals<'t, F: Real> {
+    /// The logarithm of the density. Its sum over all coordinates is the log-probability.
+    pub log_prob: Var<'t, F>,
+    /// The logarithm of the distribution function.
+    pub log_cdf: Var<'t, F>,
+    /// The logarithm of the survival function.
+    pub log_survival: Var<'t, F>,
 }
 
 /// The inverse of the distribution function is known.

@@ -21,7 +21,7 @@
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::underflow::held_logarithm;
-use crate::multivariate::multivariate_normal::{below_diagonal, check_triangle};
+use crate::multivariate::multivariate_normal::{below_diagonal, check_regular, check_triangle};
 use crate::multivariate::wishart::Regular;
 use crate::prelude::*;
 use std::f64::consts::{LN_2, PI};
@@ -182,6 +182,7 @@ impl<'t, F: Real> Distribution<'t, F> for InverseWishart<Var<'t, F>> {
 
     fn validate(&self) -> DistributionResult<()> {
         check_triangle("InverseWishart", "scale_tril", self.scale_tril)?;
+        check_regular("InverseWishart", "scale_tril", self.scale_tril)?;
         let least = self.dimension() as f64 - 1.0;
         let hint = "fewer degrees of freedom give a density without a finite total";
         check_parameter(

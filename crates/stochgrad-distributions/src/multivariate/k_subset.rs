@@ -87,6 +87,10 @@ impl<'t, F: Real> KSubset<Var<'t, F>> {
 
     /// The logarithm of the normaliser $e_k$, for each independent element.
     pub fn log_normalizer(&self) -> Var<'t, F> {
+        if self.size > self.items() {
+            // An error on the tape.
+            return self.logits.slice(-1, 0..self.size);
+        }
         match first_members(self.logits, self.size).last() {
             Some(whole) => whole.logsumexp(-1),
             None => self.logits.sum_axis(-1) * 0.0,
@@ -134,7 +138,7 @@ impl<'t, F: Real> KSubset<Var<'t, F>> {
 /// $r - 1$ others follow: the weight of the subsets of size $r$ of which $i$ is the first member.
 fn first_members<'t, F: Real>(logits: Var<'t, F>, size: usize) -> Vec<Var<'t, F>> {
     let items = logits.shape().last().copied().unwrap_or(0);
-    let mut firsts = Vec::with_capacity(size);
+    let mut firsts = Vec::with_capacity(size.min(items));
     for r in 1..=size.min(items) {
         let next = match firsts.last() {
             None => logits,

@@ -150,10 +150,9 @@ impl<'t, F: Real> Distribution<'t, F> for Lkj<Var<'t, F>> {
         let negative = Boundary::Included.outside(diagonal);
         let root = negative.select(tape.constant(1.0), diagonal);
         let density = ((root.map(Map::LnHeld) * 2.0).zip(Zip::Weigh, exponents) - normalizers).sum_axis(-1);
-        let upper = Tensor::from_fn([self.dimension; 2], |cell| {
-            F::from_usize(usize::from(cell % self.dimension > cell / self.dimension))
-        });
-        let above = (value * tape.constant(upper)).abs().sum_last(2);
+        let is_above = |cell: usize| F::from_usize(usize::from(cell % self.dimension > cell / self.dimension));
+        let upper = tape.constant_from_fn([self.dimension; 2], is_above);
+        let above = (value * upper).abs().sum_last(2);
         let excess = (value.square().sum_axis(-1) - 1.0).abs();
         let off = negative.sum_axis(-1)
             + Boundary::Included.outside(TOLERANCE - excess).sum_axis(-1)

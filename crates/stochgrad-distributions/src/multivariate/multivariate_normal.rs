@@ -17,6 +17,7 @@
 //! The covariance may also be given by the Cholesky factor $P$ of the precision, $\Sigma^{-1} = P P^\top$, or be
 //! diagonal.
 
+use crate::continuous::normal::Normal;
 use crate::error::DistributionError;
 use crate::family;
 use crate::prelude::*;
@@ -32,7 +33,8 @@ use stochgrad_tape::{Degree, Description, Primitive, PrimitiveInputs, Smoothness
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tape = Tape::<f64>::new();
-/// let distribution = MultivariateNormal::from_covariance(tape.constant([0.0, 0.0]), tape.constant([[1.0, 0.5], [0.5, 1.0]]));
+/// let covariance = tape.constant([[1.0, 0.5], [0.5, 1.0]]);
+/// let distribution = MultivariateNormal::from_covariance(tape.constant([0.0, 0.0]), covariance);
 /// let density = distribution.log_prob(tape.constant([0.0, 0.0])).item()?;
 /// assert!((density + (2.0 * std::f64::consts::PI).ln() + 0.5 * 0.75_f64.ln()).abs() < 1e-12);
 /// # Ok(())
@@ -172,6 +174,33 @@ pub(crate) fn check_triangle<F: Real>(
     let hint = "use lower_triangle() of the factor, and cholesky() of a covariance";
     let expected = "lower triangular with a positive diagonal";
     check_parameter(distribution, parameter, var, expected, hint, Condition::LowerTriangle)
+}
+
+/// Checks that vectors whose rows have these factors, and are some times as long, are in the range of floating-point
+/// numbers.
+fn check_rows<F: Real>(
+    distribution: &'static str,
+    parameter: &'static str,
+    triangle: Var<'_, F>,
+) -> DistributionResult<()> {
+    let expected = "such that the vectors are in the range of floating-point numbers";
+    let condition = Condition::Between { low: 0.0, high: F::MAX.to_f64() * 1e-4 };
+    let lengths = triangle.abs().sum_axis(-1);
+    check_parameter(distribution, parameter, lengths, expected, "rescale the vectors, or use f64", condition)
+}
+
+/// Checks that the diagonal of a lower triangular matrix is not lost beside the rest of its rows when its product with
+/// its transpose is rounded: the product has no inverse otherwise.
+pub(crate) fn check_regular<F: Real>(
+    distribution: &'static str,
+    parameter: &'static str,
+    triangle: Var<'_, F>,
+) -> DistributionResult<()> {
+    let rest = below_diagonal(triangle).abs().sum_axis(-1);
+    let excess = triangle.diagonal() - rest * F::EPSILON.to_f64();
+    let expected = "with a diagonal that is not lost beside the rest of its rows in rounding";
+    let condition = Condition::Between { low: 0.0, high: F::MAX.to_f64() };
+    check_parameter(distribution, parameter, excess, expected, "scale the rows, or use f64", condition)
 }
 
 impl<'t, F: Real> MultivariateNormal<Var<'t, F>> {
@@ -316,13 +345,35 @@ impl<'t, F: Real> Distribution<'t, F> for MultivariateNormal<Var<'t, F>> {
     fn validate(&self) -> DistributionResult<()> {
         finite("MultivariateNormal", "location", self.location)?;
         match self.spread {
-            Spread::ScaleTril(l) => check_triangle("MultivariateNormal", "scale_tril", l),
+            Spread::ScaleTril(l) => {
+                check_triangle("MultivariateNormal", "scale_tril", l)?;
+                check_rows("MultivariateNormal", "scale_tril", l)
+            }
             Spread::PrecisionTril(p) => check_triangle("MultivariateNormal", "precision_tril", p),
             Spread::Diagonal(scale) => positive("MultivariateNormal", "scale", scale),
         }
     }
 
     capabilities!();
+}
+
+impl<'t, F: Real> ConditionalCumulative<'t, F> for MultivariateNormal<Var<'t, F>> {
+    fn conditionals(&self, value: Var<'t, F>) -> Conditionals<'t, F> {
+        let residual = value - self.location;
+        let (standard, scale) = match self.spread {
+            Spread::Diagonal(scale) => (residual / scale, scale),
+            Spread::ScaleTril(_) | Spread::PrecisionTril(_) => {
+                let triangle = self.scale_tril();
+                (solve(triangle, residual, false), triangle.diagonal())
+            }
+        };
+        let normal = Normal::new(value.tape().constant(0.0), 1.0);
+        Conditionals {
+            log_prob: normal.log_prob_each(standard) - scale.ln(),
+            log_cdf: normal.log_cdf(standard),
+            log_survival: normal.log_survival(standard),
+        }
+    }
 }
 
 impl<'t, F: Real> ScoreDifferentiable<'t, F> for MultivariateNormal<Var<'t, F>> {}

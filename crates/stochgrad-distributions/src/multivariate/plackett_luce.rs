@@ -145,6 +145,10 @@ impl<'t, F: Real> Distribution<'t, F> for PlackettLuce<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if self.places() > self.items() {
+            // An error on the tape.
+            return self.logits.slice(-1, 0..self.places());
+        }
         let tape = value.tape();
         // 0 for rankings alone: all entries 0 or 1, one item at each place, and no item twice.
         let entries = (value * (1.0 - value)).abs().sum_last(2);

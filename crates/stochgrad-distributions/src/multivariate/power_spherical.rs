@@ -1,6 +1,6 @@
 //! The power spherical distribution: directions around a mean direction. It is the distribution to choose for
-//! directions that are learned or sampled in large numbers: unlike the [von Mises–Fisher
-//! distribution](crate::VonMisesFisher) it needs neither Bessel functions nor a sampler with rejection.
+//! directions that are learned or sampled in large numbers: unlike the
+//! [von Mises–Fisher distribution](crate::VonMisesFisher) it needs neither Bessel functions nor a sampler with rejection.
 //!
 //! $$p(x; \mu, \kappa) = \frac{\Gamma(\alpha + \beta)}{2^{\alpha + \beta} \pi^\beta\, \Gamma(\alpha)} (1 + \mu^\top x)^\kappa, \quad \lVert x\rVert = 1, \quad \beta = \tfrac{n - 1}{2}, \quad \alpha = \beta + \kappa, \quad \kappa > 0,$$
 //!

@@ -19,7 +19,7 @@
 //! Source: Bartlett, "On the theory of statistical regression", 1933 (sampler).
 
 use crate::derivative::gamma_variates::log_standard_gammas;
-use crate::multivariate::multivariate_normal::{below_diagonal, check_triangle};
+use crate::multivariate::multivariate_normal::{below_diagonal, check_regular, check_triangle};
 use crate::prelude::*;
 use std::f64::consts::{LN_2, PI};
 use std::sync::Arc;
@@ -226,6 +226,7 @@ impl<'t, F: Real> Distribution<'t, F> for Wishart<Var<'t, F>> {
 
     fn validate(&self) -> DistributionResult<()> {
         check_triangle("Wishart", "scale_tril", self.scale_tril)?;
+        check_regular("Wishart", "scale_tril", self.scale_tril)?;
         let least = self.dimension() as f64 - 1.0;
         let hint = "fewer degrees of freedom give matrices without an inverse";
         check_parameter(

@@ -20,7 +20,7 @@ use crate::distribution::confine_finite;
 use crate::error::DistributionError;
 use crate::family;
 use crate::prelude::*;
-use crate::series::{check_steps, in_order, later};
+use crate::series::{check_recorded_steps, check_steps, in_order, later};
 use std::f64::consts::PI;
 
 /// Sequences in which each value is a linear function of those before it plus normal noise, given by the number of
@@ -119,6 +119,7 @@ impl<'t, F: Real> AutoRegressive<Var<'t, F>> {
     /// The sequence with these inputs of the steps in place of the noise.
     fn recursion(&self, input: impl Fn(usize) -> Var<'t, F>) -> DistributionResult<Var<'t, F>> {
         self.check()?;
+        check_recorded_steps("AutoRegressive", self.steps)?;
         let independent = self.independent();
         let mut sequence: Vec<Var<'t, F>> = (0..self.order()).map(|at| self.initial.index(-1, at)).collect();
         for step in 0..self.steps {
@@ -180,7 +181,7 @@ impl<'t, F: Real> Distribution<'t, F> for AutoRegressive<Var<'t, F>> {
 
     fn variance(&self) -> Option<Var<'t, F>> {
         // The response to the noise of a single step, whose squares add up.
-        self.check().ok()?;
+        self.check().and_then(|()| check_recorded_steps("AutoRegressive", self.steps)).ok()?;
         let shape = self.independent();
         let mut response = vec![self.scale.broadcast_to(shape.clone())];
         for _ in 1..self.steps {
@@ -209,7 +210,10 @@ impl<'t, F: Real> ScoreDifferentiable<'t, F> for AutoRegressive<Var<'t, F>> {}
 impl<'t, F: Real> Reparameterized<'t, F> for AutoRegressive<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let noise = draw.record_normal(self.initial.tape(), &self.event_shape())?;
-        self.recursion(|step| noise.index(-1, step) * self.scale)
+        let values = self.recursion(|step| noise.index(-1, step) * self.scale)?;
+        // Coefficients outside of the stable range let sequences grow beyond all numbers.
+        finite("AutoRegressive", "values", values)?;
+        Ok(values)
     }
 }
 

@@ -6,10 +6,10 @@
 //! The distribution is that of the observations, with the states summed out by the forward algorithm in logarithms: its
 //! cost is $T K^2$ for $T$ steps and $K$ states.
 //!
-//! Parameters: a [`MarkovChain`], and a distribution of an observation whose last independent axis are the $K$ states.
-//! Its other independent axes are those of the model, and the logits of the chain broadcast to them. One element is a
-//! sequence: an axis of steps, then the axes of one observation. Support: sequences of what is in the support of the
-//! observations.
+//! Parameters: a [`MarkovChain`], and a distribution of an observation whose last independent axis are the
+//! $K$ states. Its other independent axes are those of the model, and the logits of the chain broadcast to them. One
+//! element is a sequence: an axis of steps, then the axes of one observation. Support: sequences of what is in the
+//! support of the observations.
 //!
 //! | capability | |
 //! |---|---|
@@ -24,7 +24,7 @@ use crate::distribution::{CustomSupport, Family, Live, TensorDistribution, ToTen
 use crate::error::DistributionError;
 use crate::prelude::*;
 use crate::sampled_by_rand;
-use crate::series::{MarkovChain, in_order};
+use crate::series::{MarkovChain, failed, in_order};
 use stochgrad_tape::{Id, IdMap, Tape};
 
 /// Observations that depend on the states of a Markov chain. One element is an axis of steps, then the axes of one
@@ -192,6 +192,9 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Hidden<Var<'t,
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
+        if let Err(error) = self.chain.check_recorded() {
+            return failed(value.tape(), &error);
+        }
         let axis = -1 - self.rank() as isize;
         let [first, next] = self.chain.log_probabilities();
         let mut logs: Option<Var<'t, F>> = None;

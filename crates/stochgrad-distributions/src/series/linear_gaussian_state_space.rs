@@ -27,7 +27,7 @@ use crate::error::DistributionError;
 use crate::family;
 use crate::multivariate::multivariate_normal::{apply, check_triangle, solve};
 use crate::prelude::*;
-use crate::series::{check_steps, in_order};
+use crate::series::{check_recorded_steps, failed, in_order};
 use std::f64::consts::PI;
 
 /// The parameters of a [`LinearGaussianStateSpace`], by name.
@@ -149,7 +149,7 @@ impl<'t, F: Real> LinearGaussianStateSpace<Var<'t, F>> {
     }
 
     fn check(&self) -> DistributionResult<()> {
-        check_steps("LinearGaussianStateSpace", self.steps)?;
+        check_recorded_steps("LinearGaussianStateSpace", self.steps)?;
         let [states, observed] = self.dimensions();
         let expected: [&[usize]; 6] = [
             &[states],
@@ -173,7 +173,11 @@ impl<'t, F: Real> LinearGaussianStateSpace<Var<'t, F>> {
     }
 
     /// The steps of the filter.
-    fn filter(&self) -> Vec<Step<'t, F>> {
+    ///
+    /// # Errors
+    /// If the shapes of the parameters do not fit, or the number of steps is none that can be recorded.
+    fn filter(&self) -> DistributionResult<Vec<Step<'t, F>>> {
+        self.check()?;
         let own = &self.parameters;
         let [moved, seen] = [own.transition_scale_tril, own.observation_scale_tril].map(square);
         let identity = own.transition.tape().constant(Tensor::eye(self.dimensions()[0]));
@@ -191,7 +195,7 @@ impl<'t, F: Real> LinearGaussianStateSpace<Var<'t, F>> {
             covariance = rest.matmul(covariance).matmul(rest.transpose()) + gain.matmul(seen).matmul(gain.transpose());
             steps.push(Step { factor, gain });
         }
-        steps
+        Ok(steps)
     }
 
     /// The states without observations: the mean of each, by the recursion with these additions.
@@ -239,7 +243,11 @@ impl<'t, F: Real> Distribution<'t, F> for LinearGaussianStateSpace<Var<'t, F>> {
         confine_finite(value, 2, |value| {
             let mut state = own.initial_location;
             let mut terms: Option<Var<'t, F>> = None;
-            for (number, step) in self.filter().into_iter().enumerate() {
+            let steps = match self.filter() {
+                Ok(steps) => steps,
+                Err(error) => return failed(value.tape(), &error),
+            };
+            for (number, step) in steps.into_iter().enumerate() {
                 if number > 0 {
                     state = apply(own.transition, state);
                 }
@@ -319,7 +327,11 @@ impl<'t, F: Real> Reparameterized<'t, F> for LinearGaussianStateSpace<Var<'t, F>
 
 impl<'t, F: Real> ClosedFormEntropy<'t, F> for LinearGaussianStateSpace<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
-        let each = self.filter().into_iter().map(|step| step.factor.diagonal().ln().sum_axis(-1));
+        let steps = match self.filter() {
+            Ok(steps) => steps,
+            Err(error) => return failed(self.parameters.transition.tape(), &error),
+        };
+        let each = steps.into_iter().map(|step| step.factor.diagonal().ln().sum_axis(-1));
         let sum = each.reduce(|a, b| a + b).unwrap_or_else(|| self.parameters.transition.tape().constant(0.0));
         let constant = 0.5 * (1.0 + (2.0 * PI).ln()) * (self.steps * self.dimensions()[1]) as f64;
         (sum + constant).broadcast_to(self.independent()).sum()

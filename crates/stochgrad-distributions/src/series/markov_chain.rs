@@ -21,7 +21,7 @@ use crate::distribution::FiniteSupport;
 use crate::error::DistributionError;
 use crate::family;
 use crate::prelude::*;
-use crate::series::{check_steps, in_order};
+use crate::series::{check_recorded_steps, check_steps, failed, in_order};
 use stochgrad_tensor::map::Map;
 use stochgrad_tensor::zip::Zip;
 
@@ -99,6 +99,12 @@ impl<'t, F: Real> MarkovChain<Var<'t, F>> {
         Err(DistributionError::Unsupported { distribution: "MarkovChain", problem })
     }
 
+    /// Also checks that the steps can be recorded one after the other.
+    pub(super) fn check_recorded(&self) -> DistributionResult<()> {
+        self.check()?;
+        check_recorded_steps("MarkovChain", self.steps)
+    }
+
     /// The same chain for elements with these axes.
     pub(super) fn broadcast_to(self, independent: &Shape) -> Self {
         let row: Shape = independent.iter().copied().chain([self.state_count()]).collect();
@@ -126,9 +132,9 @@ impl<'t, F: Real> MarkovChain<Var<'t, F>> {
     /// The probabilities of the states in each step: the steps, then the states, along the last two axes.
     ///
     /// # Errors
-    /// If the chain has no steps, or the shapes of its parameters do not fit.
+    /// If the chain has no steps or more than 65,536, or the shapes of its parameters do not fit.
     pub fn state_probabilities(&self) -> DistributionResult<Var<'t, F>> {
-        self.check()?;
+        self.check_recorded()?;
         let event: Shape = self.independent().iter().copied().chain([self.state_count()]).collect();
         let mut each = vec![self.initial_logits.softmax(-1).broadcast_to(event)];
         for step in 1..self.steps {
@@ -209,7 +215,7 @@ impl<'t, F: Real> Distribution<'t, F> for MarkovChain<Var<'t, F>> {
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
-        self.check()?;
+        self.check_recorded()?;
         let (tape, independent) = (self.initial_logits.tape(), self.independent());
         let mut probabilities = self.initial_logits.softmax(-1).stop_gradient();
         let mut states: Vec<Var<'t, F>> = Vec::with_capacity(self.steps);
@@ -277,7 +283,7 @@ impl<'t, F: Real> ClosedFormEntropy<'t, F> for MarkovChain<Var<'t, F>> {
     fn entropy(&self) -> Var<'t, F> {
         let rows = entropies(self.transition_logits);
         let total = self.expected(entropies(self.initial_logits), rows);
-        total.unwrap_or_else(|_| self.initial_logits.tape().constant(f64::NAN))
+        total.unwrap_or_else(|error| failed(self.initial_logits.tape(), &error))
     }
 }
 
@@ -290,7 +296,7 @@ impl<'t, F: Real> KlDivergence<'t, F> for MarkovChain<Var<'t, F>> {
         }
         let rows = divergences(self.transition_logits, other.transition_logits);
         let total = self.expected(divergences(self.initial_logits, other.initial_logits), rows);
-        total.unwrap_or_else(|_| tape.constant(f64::NAN))
+        total.unwrap_or_else(|error| failed(tape, &error))
     }
 }
 

@@ -13,8 +13,13 @@ pub use linear_gaussian_state_space::{LinearGaussianStateSpace, StateSpace};
 pub use markov_chain::MarkovChain;
 
 use crate::error::{DistributionError, DistributionResult};
-use stochgrad_tape::Var;
+use std::panic::Location;
+use stochgrad_tape::{Tape, TapeError, Var};
 use stochgrad_tensor::Real;
+
+/// The largest number of steps that are recorded one after the other. Each of them takes time and memory for operations
+/// of its own, which the memory limit of a tape does not count.
+const MOST_STEPS: usize = 1 << 16;
 
 /// Checks that sequences have at least one step.
 fn check_steps(distribution: &'static str, steps: usize) -> DistributionResult<()> {
@@ -23,6 +28,28 @@ fn check_steps(distribution: &'static str, steps: usize) -> DistributionResult<(
     }
     let problem = "expected at least one step, got 0".into();
     Err(DistributionError::Unsupported { distribution, problem })
+}
+
+/// Checks a number of steps that are recorded one after the other.
+///
+/// # Errors
+/// For none, and for more than [`MOST_STEPS`].
+fn check_recorded_steps(distribution: &'static str, steps: usize) -> DistributionResult<()> {
+    check_steps(distribution, steps)?;
+    if steps <= MOST_STEPS {
+        return Ok(());
+    }
+    let problem = format!(
+        "expected at most {MOST_STEPS} steps, each of which is recorded as operations of its own, got {steps}; use \
+         shorter sequences"
+    );
+    Err(DistributionError::Unsupported { distribution, problem })
+}
+
+/// An error on the tape in place of a value.
+#[track_caller]
+fn failed<'t, F: Real>(tape: &'t Tape<F>, error: &DistributionError) -> Var<'t, F> {
+    tape.fail(TapeError::Other { message: error.to_string(), at: Location::caller() })
 }
 
 /// The elements of a sequence along the last axis, each moved this many steps later; zeros come first.

@@ -13,6 +13,8 @@ pub enum Domain {
     HeavyHalfLine,
     /// The real line, of a distribution without all its moments.
     HeavyLine,
+    /// The real line, of a distribution without all its moments whose density has a pole at 0.
+    PoleAtZero,
     /// The real numbers between 0 and 1. The nodes are as dense near both ends as in the middle.
     UnitInterval,
     /// Between the first two parameters.
@@ -35,6 +37,12 @@ impl Domain {
             Domain::HalfLine => middles(-80.0, 8.0).map(|(t, step)| (t.exp(), t.exp() * step)).unzip(),
             Domain::HeavyHalfLine => middles(-80.0, 60.0).map(|(t, step)| (t.exp(), t.exp() * step)).unzip(),
             Domain::HeavyLine => middles(-60.0, 60.0).map(|(t, step)| (t.sinh(), t.cosh() * step)).unzip(),
+            Domain::PoleAtZero => middles(-160.0, 160.0)
+                .map(|(t, step)| {
+                    let size = (t.abs() - 80.0).exp();
+                    (size.copysign(t), size * step)
+                })
+                .unzip(),
             Domain::UnitInterval => middles(-36.0, 36.0)
                 .map(|(t, step)| (sigmoid(t), sigmoid(t) * sigmoid(-t) * step))
                 .filter(|&(x, _)| x < 1.0)

@@ -96,6 +96,8 @@ macro_rules! all_distributions {
             "HalfNormal(scale)" [1.3], [score path weak] => |_, p| HalfNormal::new(p[0]);
             "HalfCauchy(scale)" [1.3], [score path weak] => |_, p| HalfCauchy::new(p[0]);
             "HalfStudentT(degrees_of_freedom, scale)" [7.0, 1.7], [score path weak] => |_, p| HalfStudentT::new(p[0], p[1]);
+            "NormalInverseGaussian(location, scale, tailweight, skewness)" [0.3, 1.2, 1.5, 0.6], [score path] => |_, p| NormalInverseGaussian::new(p[0], p[1], p[2], p[3]);
+            "Horseshoe(scale)" [1.3], [score path weak] => |_, p| Horseshoe::new(p[0]);
             "Weibull(concentration, scale)" [1.6, 0.8], [score path weak] => |_, p| Weibull::new(p[0], p[1]);
             "Rayleigh(scale)" [1.3], [score path weak] => |_, p| Rayleigh::new(p[0]);
             "Maxwell(scale)" [1.3], [score path weak] => |_, p| Maxwell::new(p[0]);
@@ -112,12 +114,14 @@ macro_rules! all_distributions {
             "LowRankMultivariateNormal(location[2], factor[2x1], diagonal[2])" [0.3, -1.0, 1.0, 0.5, 0.6, 0.8], [score path] => |_, p| LowRankMultivariateNormal::new(vector(&p[..2]), vector(&p[2..4]).reshape([2, 1]), vector(&p[4..]));
             "MultivariateStudentT(degrees_of_freedom, location[2], scale_tril[2x2])" [7.0, 0.3, -1.0, 1.3, 0.0, -0.7, 0.6], [score path weak] => |_, p| MultivariateStudentT::new(p[0], vector(&p[1..3]), vector(&p[3..]).reshape([2, 2]));
             "Dirichlet(concentration[3])" [0.4, 1.5, 3.0], [score path] => |_, p| Dirichlet::new(vector(p));
+            "ProjectedNormal(location[3])" [0.3, -1.0, 0.4], [score path] => |_, p| ProjectedNormal::new(vector(p));
             "PowerSpherical(direction[3], concentration)" [0.3, -1.0, 0.4, 2.3], [score path] => |_, p| PowerSpherical::new(vector(&p[..3]), p[3]);
             "VonMisesFisher(direction[3], concentration)" [0.3, -1.0, 0.4, 2.3], [score path] => |_, p| VonMisesFisher::new(vector(&p[..3]), p[3]);
             "Wishart(degrees_of_freedom, scale_tril[2x2])" [4.3, 1.0, 0.0, 0.5, 0.8], [score path] => |_, p| Wishart::new(p[0], vector(&p[1..]).reshape([2, 2]));
             "MatrixNormal(location[2x2], row_scale_tril[2x2], column_scale_tril[2x2])" [0.3, -1.0, 0.2, 0.5, 1.3, 0.0, -0.7, 0.6, 0.8, 0.0, 0.4, 1.1], [score path] => |_, p| MatrixNormal::new(vector(&p[..4]).reshape([2, 2]), vector(&p[4..8]).reshape([2, 2]), vector(&p[8..]).reshape([2, 2]));
             "InverseWishart(degrees_of_freedom, scale_tril[2x2])" [14.3, 1.0, 0.0, 0.5, 0.8], [score path] => |_, p| InverseWishart::new(p[0], vector(&p[1..]).reshape([2, 2]));
             "Lkj(concentration)" [1.7], [score path] => |_, p| Lkj::new(3, p[0]);
+            "GaussianProcess(mean, deviation, length, noise)" [0.4, 1.2, 0.8, 0.3], [score path] => |tape, p| GaussianProcess::new(Kernel::Matern52, tape.constant([[0.0], [0.5], [1.75]]), p[0], p[1], p[2], p[3]);
             "GaussianRandomWalk(initial, drift, scale)" [0.3, -0.2, 0.7], [score path] => |_, p| GaussianRandomWalk::new(3, p[0], p[2]).with_drift(p[1]);
             "AutoRegressive(initial[2], coefficients[2], intercept, scale)" [0.3, -1.0, 0.6, -0.4, 0.2, 0.7], [score path] => |_, p| AutoRegressive::new(3, vector(&p[..2]), vector(&p[2..4]), p[5]).with_intercept(p[4]);
             "MarkovChain(initial_logits[2], transition_logits[2x2])" [0.3, -0.4, 1.0, 0.2, -0.5, 0.8], [score finite] => |_, p| MarkovChain::from_logits(3, vector(&p[..2]), vector(&p[2..]).reshape([2, 2]));
@@ -129,6 +133,11 @@ macro_rules! all_distributions {
             "Mixture(probability, Normal(location, scale), Laplace(location, scale))" [0.3, -1.0, 0.6, 1.5, 0.8], [score path weak] => |_, p| Mixture::from_probability(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).expect("numbers");
             "ZeroInflated(gate, Poisson(rate))" [0.3, 2.5], [score weak jumps] => |_, p| ZeroInflated::from_probability(p[0], Poisson::from_rate(p[1])).expect("numbers");
             "Hurdle(gate, Poisson(rate))" [0.3, 2.5], [score weak] => |_, p| Hurdle::from_probability(p[0], Poisson::from_rate(p[1])).expect("numbers");
+            "Truncated(low, high, Normal(location, scale))" [-1.0, 2.5, 0.3, 1.4], [path weak] => |_, p| Truncated::new(Normal::new(p[2], p[3]), p[0], p[1]).expect("numbers");
+            "Truncated(low, high, Poisson(rate))" [1.0, 6.0, 3.5], [score] => |_, p| Truncated::new(Poisson::from_rate(p[2]), p[0], p[1]).expect("numbers");
+            "Censored(low, high, Normal(location, scale))" [-0.6, 1.9, 0.3, 1.4], [path] => |_, p| Censored::new(Normal::new(p[2], p[3]), p[0], p[1]).expect("numbers");
+            "Censored(low, high, Poisson(rate))" [1.0, 6.0, 3.5], [score] => |_, p| Censored::new(Poisson::from_rate(p[2]), p[0], p[1]).expect("numbers");
+            "Quantized(Logistic(location, scale))" [3.3, 1.2], [score finite] => |_, p| Quantized::new(Logistic::new(p[0], p[1])).expect("numbers").between(0.0, 7.0).expect("integers");
             "TransformedDistribution(Normal(location, scale), Sigmoid)" [0.2, 0.8], [score path weak] => |_, p| TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Sigmoid);
             "Independent(Normal(location, scale), 0)" [0.3, 1.7], [score path] => |_, p| Independent::new(Normal::new(p[0], p[1]), 0).expect("no axes");
         }

@@ -179,6 +179,23 @@ def negative_binomial(k, r, p):
     return lngamma(k + r) - lngamma(r) - lngamma(k + 1) + r * mp.log(p) + k * mp.log1p(-p)
 
 
+def negative_binomial_entropy(r, m):
+    """With failure odds m. The logarithms of the gamma functions are integrals of exponentials."""
+    def term(s):
+        t = mp.exp(s)
+        fall = -mp.expm1(-t)
+        return (mp.exp(-r * t) - mp.exp(-t)) * -mp.expm1(-r * mp.log1p(m * fall)) / fall
+    low, high = -mp.log(max(1, m, r)) - 90, mp.log(1 / min(r, 1)) + 5
+    integral = mp.quad(term, [low + (high - low) * k / 40 for k in range(41)])
+    return r * mp.log1p(m) + r * m * mp.log1p(1 / m) + integral
+
+
+def skellam_entropy(a, b):
+    mean, spread = int(a - b), int(14 * mp.sqrt(a + b)) + 60
+    logs = [skellam(mpf(k), a, b) for k in range(mean - spread, mean + spread + 1)]
+    return -mp.fsum(mp.exp(log) * log for log in logs)
+
+
 def inflated(k, p, r):
     return mp.log((p if k == 0 else 0) + (1 - p) * mp.exp(k * mp.log(r) - r - lngamma(k + 1)))
 
@@ -203,6 +220,34 @@ def truncated_cdf(x, m, s, low, high):
     a, b, z = (low - m) / s, (high - m) / s, (x - m) / s
     part = lambda u, v: ncdf(-u) - ncdf(-v) if u > 0 else ncdf(v) - ncdf(u)
     return part(a, z) / part(a, b)
+
+
+def poisson_part(k, r):
+    return mp.exp(k * mp.log(r) - r - lngamma(mpf(k) + 1))
+
+
+def poisson_between(k, low, high, r):
+    return mp.log(poisson_part(k, r) / mp.fsum(poisson_part(j, r) for j in range(int(low), int(high) + 1)))
+
+
+def censored_counts(k, low, high):
+    """The counts that are seen as this one."""
+    return range(int(k) + 1) if k == low else range(int(high), int(high) + 60) if k == high else [k]
+
+
+def censored(x, low, high, m, s):
+    z = (x - m) / s
+    if x == mpf(low):
+        return mp.log(ncdf(z))
+    return mp.log(ncdf(-z)) if x == mpf(high) else -z * z / 2 - mp.log(2 * mp.pi) / 2 - mp.log(s)
+
+
+def quantized(k, m, s):
+    """Between 0 and 7, from the tail in which both probabilities are small."""
+    side = 1 if k - mpf(1) / 2 < m else -1
+    at = lambda x: sigmoid(side * (x - m) / s)
+    ends = [at(k - 1) if k > 0 else mpf(1 - side) / 2, at(k) if k < 7 else mpf(1 + side) / 2]
+    return side * (ends[1] - ends[0])
 
 
 def student_cdf(x, nu, m, s):
@@ -363,6 +408,23 @@ def sinh_arcsinh(x, e, d, m, s):
     return mp.log(d / s) + mp.log(mp.cosh(z)) - (mp.log1p(y * y) + mp.sinh(z) ** 2 + mp.log(2 * mp.pi)) / 2
 
 
+def normal_inverse_gaussian(x, m, s, a, b):
+    q = mp.sqrt(s * s + (x - m) ** 2)
+    return mp.log(a * s / (mp.pi * q) * mp.besselk(1, a * q)) + s * mp.sqrt(a * a - b * b) + b * (x - m)
+
+
+def horseshoe(x, s):
+    y = (x / s) ** 2 / 2
+    if y > 1000:
+        return mp.log(mp.fsum((-1) ** k * mp.factorial(k) / y ** k for k in range(60)) / y) - mp.log(s) - mp.log(2 * mp.pi ** 3) / 2
+    return y + mp.log(mp.e1(y)) - mp.log(s) - mp.log(2 * mp.pi ** 3) / 2
+
+
+def horseshoe_entropy():
+    term = lambda t: -2 * horseshoe(mp.exp(t), 1) * mp.exp(horseshoe(mp.exp(t), 1) + t)
+    return mp.quad(term, list(range(-120, 121, 4)))
+
+
 EG = mp.euler
 # Nearer to 1 than this 1 - x has no digits, and no mass that counts.
 BELOW_ONE = 1 - mpf(10) ** -36
@@ -418,10 +480,12 @@ DISTRIBUTIONS = [
         discrete=True, cdf=lambda k, p: 1 - (1 - p) ** (k + 1), entropy=lambda p: -(p * mp.log(p) + (1 - p) * mp.log1p(-p)) / p),
     Distribution("NegativeBinomial(successes, probability)", counts(negative_binomial), lambda r, p: (0, int((r + 8) * 120 / p)),
         [([2.5, 0.4], [0.0, 3.0, 40.0], True), ([0.7, 0.8], [0.0, 2.0, 9.0], True), ([1e9, 0.5], [1e9, 1000020000.0], False),
-         ([2.0, 1e-9], [0.0, 1e9], False), ([1e-3, 0.5], [0.0, 3.0], False)], discrete=True, cdf=sum_from(lambda r, p: 0, negative_binomial)),
+         ([2.0, 1e-9], [0.0, 1e9], False), ([1e-3, 0.5], [0.0, 3.0], False)], discrete=True, cdf=sum_from(lambda r, p: 0, negative_binomial),
+        entropy=lambda r, p: negative_binomial_entropy(r, (1 - p) / p)),
     Distribution("NegativeBinomial(successes, logits)", counts(lambda k, r, l: negative_binomial(k, r, sigmoid(l))), lambda r, l: (0, int((r + 8) * 120 / sigmoid(l))),
         [([2.5, -0.4], [0.0, 3.0, 40.0], True), ([0.7, 1.2], [0.0, 2.0, 9.0], True), ([3.0, 40.0], [0.0, 1.0, 2.0], False),
-         ([3.0, -20.0], [0.0, 1e9], False), ([1e6, 0.0], [1e6, 1002000.0], False)], discrete=True),
+         ([3.0, -20.0], [0.0, 1e9], False), ([1e6, 0.0], [1e6, 1002000.0], False)], discrete=True,
+        entropy=lambda r, l: negative_binomial_entropy(r, mp.exp(-l))),
     Distribution("Poisson(rate)", counts(lambda k, r: k * mp.log(r) - r - lngamma(k + 1)), lambda r: (0, int(10 * r + 150)),
         [([2.5], [0.0, 2.0, 30.0], True), ([12.0], [3.0, 12.0, 40.0], True), ([1e9], [1e9, 999950000.0, 1000100000.0], False), ([1e-12], [0.0, 1.0, 2.0], False)],
         discrete=True, cdf=lambda k, r: mp.gammainc(k + 1, r, INF, regularized=True) if r < 1e6 else mpf("nan")),
@@ -438,7 +502,7 @@ DISTRIBUTIONS = [
     Distribution("Skellam(rate_up, rate_down)", skellam,
         lambda a, b: (-60 - int(9 * b), 60 + int(9 * a)),
         [([2.5, 0.7], [-4.0, 0.0, 3.0, 20.0], True), ([1.0, 3.0], [-9.0, -2.0, 0.0, 5.0], True), ([1e-3, 1e-3], [-1.0, 0.0, 2.0], False), ([900.0, 1000.0], [-300.0, -100.0, 50.0], False)],
-        discrete=True, cdf=sum_from(lambda a, b: -80 - int(9 * b) if b < 10 else -700, skellam)),
+        discrete=True, cdf=sum_from(lambda a, b: -80 - int(9 * b) if b < 10 else -700, skellam), entropy=skellam_entropy),
     Distribution("ContinuousBernoulli(logits)", continuous_bernoulli, lambda l: (mpf(0), mpf(1)),
         [([1.7], [0.0, 0.3, 1.0], True), ([-4.0], [0.1, 0.5, 0.9], True), ([1e-9], [0.2, 0.9], True), ([50.0], [0.2, 0.999], False), ([-700.0], [1e-4, 0.5], False)],
         cdf=lambda x, l: mp.expm1(l * x) / mp.expm1(l)),
@@ -512,6 +576,13 @@ DISTRIBUTIONS = [
         [([7.0, 1.7], [0.05, 1.7, 9.0], False), ([2.5, 0.4], [1e-9, 0.4, 9.0], False), ([0.05, 1.0], [0.3, 1e9], False), ([1e6, 1.0], [0.1, 1.0, 3.0], False), ([1.0, 1e8], [5.0, 1e9], False)],
         cdf=half_student_cdf,
         entropy=lambda nu, s: (nu + 1) / 2 * (mp.digamma((nu + 1) / 2) - mp.digamma(nu / 2)) + mp.log(nu) / 2 + lnbeta(nu / 2, mpf(1) / 2) + mp.log(s) - mp.log(2)),
+    Distribution("NormalInverseGaussian(location, scale, tailweight, skewness)", normal_inverse_gaussian, lambda m, s, a, b: (-INF, INF),
+        [([0.3, 1.2, 1.5, 0.6], [-3.0, 0.1, 9.0], False), ([-1.0, 0.7, 2.0, -1.1], [-2.0, -0.9, 0.5], False), ([0.0, 1e3, 1e3, 900.0], [1900.0, 2064.0, 2200.0], False),
+         ([2.0, 1e-6, 1e-6, 0.0], [-30.0, 2.000001, 1e9], False), ([0.0, 1e8, 1e-7, -9e-8], [-3e8, 5.0, 2e8], False)],
+        expected_sin=lambda m, s, a, b: mp.im(mp.exp(1j * m + s * (mp.sqrt(a * a - b * b) - mp.sqrt(a * a - (b + 1j) ** 2))))),
+    Distribution("Horseshoe(scale)", horseshoe, lambda s: (-INF, INF),
+        [([1.3], [-3.0, 0.05, 1.0, 40.0], False), ([0.6], [1e-8, 0.7, -3.0], False), ([1e-8], [1e-9, 2e-8], False), ([1e8], [1.0, 3e8], False), ([1.0], [1e-150, 1e10, -1e150], False)],
+        entropy=lambda s: horseshoe_entropy() + mp.log(s), expected_sin=lambda s: mpf(0)),
     Distribution("Uniform(low, high)", where(lambda x, l, h: l <= x <= h, lambda x, l, h: -mp.log(h - l)), lambda l, h: (l, h),
         [([-0.7, 2.1], [-0.6, 0.3, 2.0, 3.0], True), ([0.0, 1.0], [0.1, 0.5, 0.9], True), ([1e6, 1000000.001], [1000000.0005], False), ([-1e8, 1e8], [0.0, 5e7], False)],
         cdf=lambda x, l, h: min(max((x - l) / (h - l), mpf(0)), mpf(1)), entropy=lambda l, h: mp.log(h - l), score=False),
@@ -760,6 +831,27 @@ def of_matrix_normal(t):
     return t[:4], mp.matrix(4, 4) + mp.matrix([[rows[i // 2, k // 2] * columns[i % 2, k % 2] for k in range(4)] for i in range(4)])
 
 
+def projected_density(x, t):
+    """For three coordinates. Values are divided by their length."""
+    along, square = cosine_and_length(x, t)
+    ratio = mp.sqrt(2 * mp.pi) * mp.exp(along ** 2 / 2) * ncdf(along)
+    return mp.log(along + (1 + along ** 2) * ratio) - square / 2 - mp.log(2 * mp.pi) * 3 / 2
+
+
+def cosine_and_length(x, t):
+    length = mp.sqrt(sum(v * v for v in x))
+    return sum(a * b for a, b in zip(x, t)) / length, sum(a * a for a in t)
+
+
+def of_process(t):
+    """The Matérn kernel of smoothness 5/2 at three points."""
+    points = [mpf(0), mpf(1) / 2, mpf(7) / 4]
+    def entry(a, b):
+        r = mp.sqrt(5) * abs(a - b) / t[2]
+        return t[1] ** 2 * (1 + r + r * r / 3) * mp.exp(-r)
+    return [t[0]] * 3, mp.matrix([[entry(a, b) + (t[3] ** 2 if a == b else 0) for b in points] for a in points])
+
+
 def inverse_parameters(t):
     """Of the Wishart distribution of the inverse: any square root of the scale will do where only the scale is used."""
     scale = of_wishart(t)[1] ** -1
@@ -987,6 +1079,9 @@ VECTORS = [
         fixed=(), log_prob=lambda x, a: sum((v - 1) * mp.log(y) for v, y in zip(a, x)) - dirichlet_normalizer(a), entropy=dirichlet_entropy,
         mean=lambda a: [v / sum(a) for v in a], variance=lambda a: [v * (sum(a) - v) / sum(a) ** 2 / (sum(a) + 1) for v in a],
         kl=lambda a, b: -dirichlet_entropy(a) + dirichlet_normalizer(b) - sum((v - 1) * log for v, log in zip(b, exponential_family(dirichlet_normalizer, a, range(3))))),
+    dict(distribution="ProjectedNormal(location[3])", points=[
+        ([0.3, -1.0, 0.4], [[0.0, 0.6, -0.8], [-0.48, 0.64, 0.6]]), ([3.0, 4.0, 12.0], [[0.0, 0.6, 0.8], [0.6, 0.0, -0.8]]), ([1e-6, 0.0, 1e-8], [[0.6, 0.0, 0.8]])],
+        fixed=(), log_prob=projected_density),
     dict(distribution="PowerSpherical(direction[3], concentration)", points=DIRECTIONS, fixed=(),
          log_prob=lambda x, t: power_spherical_height(t[3]) + t[3] * mp.log1p(cosine(x, t[:3])), entropy=power_spherical_entropy,
          mean=lambda t: power_spherical_moments(t)[0], variance=lambda t: power_spherical_moments(t)[1]),
@@ -1008,6 +1103,10 @@ VECTORS = [
         variance=lambda t: inverse_wishart_variance(t) if t[0] > 5 else [mp.nan], kl=lambda t, u: wishart_divergence(inverse_parameters(t), inverse_parameters(u))),
     dict(distribution="Lkj(concentration)", points=[([eta], [[1.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.36, 0.48, 0.8], [1.0, 0.0, 0.0, -0.28, 0.96, 0.0, 0.0, 0.28, 0.96]]) for eta in (1.7, 0.5, 1e-3, 1e6)],
          fixed=(), log_prob=lkj_density, entropy=lkj_entropy),
+    dict(distribution="GaussianProcess(mean, deviation, length, noise)", points=[
+        ([0.4, 1.2, 0.8, 0.3], [[0.1, 0.5, -0.7], [2.0, 1.0, 3.0]]), ([1e6, 1e-3, 1e3, 1.0], [[999999.0, 1000001.0, 1000000.5]]), ([0.0, 1e3, 1e-2, 1e-3], [[900.0, -500.0, 30.0]])],
+        fixed=(), log_prob=lambda x, t: normal_density(x, *of_process(t)), entropy=lambda t: mp.log(mp.det(2 * mp.pi * mp.e * of_process(t)[1])) / 2,
+        mean=lambda t: [t[0]] * 3, variance=lambda t: [t[1] ** 2 + t[3] ** 2] * 3, kl=lambda t, u: normal_divergence(*of_process(t), *of_process(u))),
     normal_sequence("GaussianRandomWalk(initial, drift, scale)", [
         ([0.3, -0.2, 0.7], [[0.1, 0.5, -0.7], [2.0, 1.0, 3.0]]), ([1e6, -1e3, 1e-3], [[999000.001, 998000.0, 997000.002]])], of_walk, kl=True),
     normal_sequence("AutoRegressive(initial[2], coefficients[2], intercept, scale)", [
@@ -1069,6 +1168,19 @@ VECTORS = [
     dict(distribution="Hurdle(gate, Poisson(rate))", points=GATED, fixed=(), discrete=True, log_prob=lambda x, t: hurdle(x[0], *t),
          cdf=lambda x, t: sum(mp.exp(hurdle(k, *t)) for k in range(int(x[0]) + 1)), mean=lambda t: [(1 - t[0]) * t[1] / -mp.expm1(-t[1])],
          variance=lambda t: [(1 - t[0]) * (t[1] + t[1] ** 2) / -mp.expm1(-t[1]) - ((1 - t[0]) * t[1] / mp.expm1(-t[1])) ** 2]),
+    dict(distribution="Truncated(low, high, Normal(location, scale))", points=[
+        ([-1.0, 2.5, 0.3, 1.4], [[-0.9], [0.4], [2.4]]), ([8.0, 9.0, 0.0, 1.0], [[8.01], [8.2], [8.9]]), ([-1e9, -20.0, 0.0, 1.0], [[-20.5], [-20.01]]), ([-1e7, 2e7, 0.0, 1e8], [[-0.5], [9e6]])],
+        fixed=(), log_prob=lambda x, t: truncated(x[0], *t[2:], *t[:2]), cdf=lambda x, t: truncated_cdf(x[0], *t[2:], *t[:2])),
+    dict(distribution="Truncated(low, high, Poisson(rate))", points=[([1.0, 6.0, 3.5], [[1.0], [4.0], [6.0]]), ([2.0, 5.0, 1e-3], [[2.0], [3.0]]), ([9900.0, 10100.0, 1e4], [[9900.0], [10003.0]])],
+        fixed=(0, 1), discrete=True, log_prob=lambda x, t: poisson_between(x[0], *t), cdf=lambda x, t: sum(mp.exp(poisson_between(k, *t)) for k in range(int(t[0]), int(x[0]) + 1))),
+    dict(distribution="Censored(low, high, Normal(location, scale))", points=[
+        ([-0.6, 1.9, 0.3, 1.4], [[-0.6], [0.4], [1.9]]), ([-30.0, -20.0, 0.0, 1.0], [[-30.0], [-25.0], [-20.0]])],
+        fixed=(0, 1), discrete=True, log_prob=lambda x, t: censored(x[0], *t), cdf=lambda x, t: ncdf((x[0] - t[2]) / t[3]) if x[0] < t[1] else mpf(1)),
+    dict(distribution="Censored(low, high, Poisson(rate))", points=[([1.0, 6.0, 3.5], [[1.0], [4.0], [6.0]]), ([2.0, 5.0, 1e-3], [[2.0], [3.0], [5.0]])],
+        fixed=(0, 1), discrete=True, log_prob=lambda x, t: mp.log(sum(poisson_part(k, t[2]) for k in censored_counts(x[0], *t[:2]))),
+        cdf=lambda x, t: sum(poisson_part(k, t[2]) for k in range(int(x[0]) + 1)) if x[0] < t[1] else mpf(1)),
+    dict(distribution="Quantized(Logistic(location, scale))", points=[([3.3, 1.2], [[0.0], [3.0], [7.0]]), ([1.0, 0.0625], [[0.0], [1.0], [2.0], [7.0]]), ([-20.0, 0.5], [[1.0], [6.0], [7.0]])],
+        fixed=(), discrete=True, log_prob=lambda x, t: mp.log(quantized(x[0], *t)), cdf=lambda x, t: sigmoid((x[0] - t[0]) / t[1]) if x[0] < 7 else mpf(1)),
     dict(distribution="TransformedDistribution(Normal(location, scale), Sigmoid)", points=[
         ([0.2, 0.8], [[0.1], [0.6], [0.999]]), ([40.0, 3.0], [[0.5], [0.9999999]]), ([0.0, 1e-3], [[0.5], [0.5005]])],
         fixed=(), log_prob=lambda x, t: loc(lambda z: -z * z / 2 - mp.log(2 * mp.pi) / 2)(mp.log(x[0]) - mp.log1p(-x[0]), t[0], t[1]) - mp.log(x[0]) - mp.log1p(-x[0]),

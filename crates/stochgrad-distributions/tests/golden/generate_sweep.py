@@ -123,6 +123,22 @@ def von_mises_mass(k, low, high):
         2 * mp.pi * mp.besseli(0, k) * mp.exp(-k))
 
 
+def normal_inverse_gaussian_log(x, m, s, a, b):
+    q = mp.sqrt(s * s + (x - m) ** 2)
+    return mp.log(a * s / (mp.pi * q) * mp.besselk(1, a * q)) + s * mp.sqrt(a * a - b * b) + b * (x - m)
+
+
+def horseshoe_log(x, s):
+    y = (x / s) ** 2 / 2
+    if y > 1000:
+        return mp.log(mp.fsum((-1) ** k * mp.factorial(k) / y ** k for k in range(150)) / y) - mp.log(s) - mp.log(2 * mp.pi ** 3) / 2
+    return y + mp.log(mp.e1(y)) - mp.log(s) - mp.log(2 * mp.pi ** 3) / 2
+
+
+# The integral of −p ln p at scale 1, at 50 digits.
+HORSESHOE_ENTROPY = mpf("2.1098718360616477247351724121332062747186506735")
+
+
 LOC = [(0.3125, 1.25), (-1.5, 0.625), (0.3125, 1e-10), (0.3125, 1e10), (1e5, 1.25), (-1e10, 1e10)]
 WIDE = [(0.0, 1e-30), (0.0, 1e30), (1e30, 1.25e30), (0.0, 1e-300), (0.0, 1e300)]
 Z = [-1e3, -40, -8, -2, -0.5, 0, 0.25, 1, 3, 9, 30, 200]
@@ -619,6 +635,15 @@ DISTRIBUTIONS = [
                  lambda x, a, b: mp.log(b / a) + (b - 1) * mp.log(x / a) - 2 * softplus(b * mp.log(x / a)), lambda x, a, b: sigmoid(b * mp.log(x / a)),
                  lambda x, a, b: sigmoid(-b * mp.log(x / a)), lambda a, b: a * (mp.pi / b) / mp.sin(mp.pi / b) if b > 1 else INF,
                  lambda a, b: a * a * (2 * mp.pi / b / mp.sin(2 * mp.pi / b) - (mp.pi / b / mp.sin(mp.pi / b)) ** 2) if b > 2 else INF, lambda a, b: mp.log(a / b) + 2),
+    # With a skewness of half the tail weight.
+    Distribution("NormalInverseGaussian(location, scale, tailweight)",
+                 [(t, [single(single(t[0]) + z * t[1]) for z in (-200, -30, -2, -0.5, 0, 0.25, 1, 9, 200)])
+                  for t in [(0.3125, 1.25, 1.25), (-1.5, 0.625, 2.5), (0.0, 1e-10, 1e10), (0.3125, 1e10, 1e-10), (0.3125, 1.25, 1e-5), (0.3125, 1.25, 50.0)]],
+                 lambda x, m, s, a: normal_inverse_gaussian_log(x, m, s, a, a / 2), None, None,
+                 lambda m, s, a: m + s / mp.sqrt(3), lambda m, s, a: 8 * s / (3 * mp.sqrt(3) * a)),
+    Distribution("Horseshoe(scale)",
+                 [((s,), [v * s for v in (-1e8, -40, -2.5, -1, -0.25, 1e-30, 1e-8, 0.001, 0.25, 1, 2.5, 8, 40, 500, 1e30) if 1e-307 < abs(v) * s < 1e307]) for s in SCALES],
+                 horseshoe_log, None, None, None, None, lambda s: HORSESHOE_ENTROPY + mp.log(s)),
     Distribution("Levy(location, scale)",
                  [((m, c), [single(single(m) + v * c) for v in (0.00390625, 0.03125, 0.25, 1.25, 8, 500, 1e10) if single(single(m) + v * c) > single(m)])
                   for m, c in [(0.3125, 1.25), (-1.5, 0.625), (0.0, 1e-10), (0.3125, 1e10), (1e5, 1.25), (0.0, 1e-30), (0.0, 1e30)]],
@@ -642,7 +667,8 @@ DISTRIBUTIONS = [
                   for m, l in [(1.25, 0.625), (0.625, 1.25), (1e-5, 1.0), (1.0, 1e3), (1e5, 1.0), (1e-10, 1e-10), (1e10, 1e10)]],
                  lambda x, m, l: (mp.log(l) - LN_2PI - 3 * mp.log(x) - l * (x - m) ** 2 / (m * m * x)) / 2,
                  lambda x, m, l: inverse_gaussian(x, m, l, 1), lambda x, m, l: inverse_gaussian(x, m, l, -1),
-                 lambda m, l: m, lambda m, l: m ** 3 / l),
+                 lambda m, l: m, lambda m, l: m ** 3 / l,
+                 lambda m, l: (1 + LN_2PI + 3 * mp.log(m) - mp.log(l) - 3 * mp.exp(2 * l / m) * mp.e1(2 * l / m)) / 2),
     Distribution("Beta(alpha, beta)",
                  same([(2.5, 0.625), (0.625, 2.5), (1.0, 2.5), (2.5, 1.0), (1e-3, 2.5), (1e-3, 1e-3), (30.0, 3.0)], UNIT)
                  + same([(1e3, 1e3)], [0.25, 0.4375, 0.5, 0.53125, 0.75]),

@@ -82,6 +82,8 @@ pub(crate) fn marginals() -> Vec<Marginal> {
         "InverseWishart", [[1.6, 1e-4, 0.0, 1e3, 1.0], [1e6, 1.0, 0.0, 0.5, 0.8]]:
             |x, _| x.index(-1, 1).index(-1, 1) => |p| InverseGamma::new(p[0] * 0.5 - 0.5, length(&p[3..5]).square() * 0.5);
         "Lkj", [[1e-3], [1e6]]: |x, _| (x.index(-2, 1).index(-1, 0) + 1.0) * 0.5 => |p| Beta::new(p[0] + 0.5, p[0] + 0.5);
+        "GaussianProcess", [[0.0, 1e6, 1e-3, 1e-3], [1e6, 1e-3, 1e3, 1.0]]:
+            |x, _| x.index(-1, 2) => |p| Normal::new(p[0], length(&[p[1], p[3]]));
         "GaussianRandomWalk", [[1e6, -1e3, 1e-3], [0.0, 1e-8, 1e8]]:
             |x, _| x.index(-1, 2) => |p| Normal::new(p[0] + p[1] * 3.0, p[2] * 3.0_f64.sqrt());
         "AutoRegressive", [[0.0, 1.0, 1.9, -1.0, 1e-3, 1e3]]: |x, _| x.index(-1, 1) => |p| {
@@ -118,6 +120,11 @@ pub(crate) fn marginals() -> Vec<Marginal> {
         };
         "Mixture", [[1e-3, -1e3, 1e-3, 1e3, 50.0]]:
             |x, _| x => |p| Mixture::from_probability(p[0], Normal::new(p[1], p[2]), Laplace::new(p[3], p[4])).expect("numbers");
+        "Truncated", [[9.0, 9.7, 0.3, 1.4], [-1e9, -20.0, 0.0, 1.0]]:
+            |x, _| x => |p| Truncated::new(Normal::new(p[2], p[3]), p[0], p[1]).expect("numbers");
+        "Censored", [[-1.0, 1e7, 0.0, 1e6]]: |x, _| x => |p| Censored::new(Normal::new(p[2], p[3]), p[0], p[1]).expect("numbers");
+        "Quantized", [[1.0, 1e-3], [-20.0, 2.0]]:
+            |x, _| x => |p| Quantized::new(Logistic::new(p[0], p[1])).expect("numbers").between(0.0, 7.0).expect("integers");
         "TransformedDistribution", [[4.0, 3.0]]:
             |x, _| x => |p| TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Sigmoid);
         "Independent", []: |x, _| x => |p| Normal::new(p[0], p[1]);

@@ -85,6 +85,7 @@ pub(crate) fn pairs() -> Vec<(&'static str, &'static str, Divergence)> {
         "MultivariateNormal", "MultivariateNormal" => |x| factored(&x[..6]).kl_to(&factored(&x[6..]));
         "LowRankMultivariateNormal", "LowRankMultivariateNormal" => |x| low_rank(&x[..6]).kl_to(&low_rank(&x[6..]));
         "VonMisesFisher", "VonMisesFisher" => |x| fisher(&x[..4]).kl_to(&fisher(&x[4..]));
+        "GaussianProcess", "GaussianProcess" => |x| process(&x[..4]).kl_to(&process(&x[4..]));
         "GaussianRandomWalk", "GaussianRandomWalk" => |x| walk(&x[..3]).kl_to(&walk(&x[3..]));
         "MarkovChain", "MarkovChain" => |x| chain(&x[..6]).kl_to(&chain(&x[6..]));
         "Wishart", "Wishart" => |x| wishart(&x[..5]).kl_to(&wishart(&x[5..]));
@@ -112,6 +113,11 @@ fn matrix<'t>(p: &[Var<'t, f64>]) -> MatrixNormal<Var<'t, f64>> {
 
 fn inverse_wishart<'t>(p: &[Var<'t, f64>]) -> InverseWishart<Var<'t, f64>> {
     InverseWishart::new(p[0], vector(&p[1..]).reshape([2, 2]))
+}
+
+fn process<'t>(p: &[Var<'t, f64>]) -> GaussianProcess<Var<'t, f64>> {
+    let points = p[0].tape().constant([[0.0], [0.5], [1.75]]);
+    GaussianProcess::new(Kernel::Matern52, points, p[0], p[1], p[2], p[3])
 }
 
 fn walk<'t>(p: &[Var<'t, f64>]) -> GaussianRandomWalk<Var<'t, f64>> {

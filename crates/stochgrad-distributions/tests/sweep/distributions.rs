@@ -140,6 +140,8 @@ pub(crate) fn entries() -> Vec<Entry> {
         "Moyal(location, scale)" [Location, Rate], Real => |p| Moyal::new(p[0], p[1]);
         "GeneralizedExtremeValue(location, scale, concentration)" [Location, Rate, Tail], Maxima => |p| GeneralizedExtremeValue::new(p[0], p[1], p[2]);
         "Cauchy(location, scale)" [Location, Rate], Real => |p| Cauchy::new(p[0], p[1]);
+        "NormalInverseGaussian(location, scale, tailweight)" [Location, Rate, Rate], Real => |p| NormalInverseGaussian::new(p[0], p[1], p[2], p[2] * 0.5);
+        "Horseshoe(scale)" [Rate], Real => |p| Horseshoe::new(p[0]);
         "StudentT(degrees_of_freedom, location, scale)" [Shape, Location, Rate], Real => |p| StudentT::new(p[0], p[1], p[2]);
         "JohnsonSu(skewness, tailweight, location, scale)" [Logit, Shape, Location, Rate], Real => |p| JohnsonSu::new(p[0], p[1], p[2], p[3]);
         "SinhArcsinh(skewness, tailweight, location, scale)" [Logit, Shape, Location, Rate], Real => |p| SinhArcsinh::new(p[0], p[1], p[2], p[3]);
@@ -180,6 +182,9 @@ pub(crate) fn entries() -> Vec<Entry> {
         "Mixture(logit, Exponential(rate), Gamma(concentration, rate))" [Logit, Rate, Shape, Rate], Positive => |p| Mixture::from_logit(p[0], Exponential::new(p[1]), Gamma::new(p[2], p[3])).expect("numbers");
         "ZeroInflated(gate, Poisson(rate))" [Probability, Rate], Counts => |p| ZeroInflated::from_probability(p[0], Poisson::from_rate(p[1])).expect("numbers");
         "Hurdle(gate, Poisson(rate))" [Probability, Rate], Counts => |p| Hurdle::from_probability(p[0], Poisson::from_rate(p[1])).expect("numbers");
+        "Truncated(low, high, Normal(location, scale))" [Location, High, Location, Rate], Interval(0, 1) => |p| Truncated::new(Normal::new(p[2], p[3]), p[0], p[1]).expect("numbers");
+        "Truncated(low, Gamma(concentration, rate))" [Rate, Shape, Rate], From(0) => |p| Truncated::new(Gamma::new(p[1], p[2]), p[0], f64::INFINITY).expect("numbers");
+        "Quantized(Logistic(location, scale))" [Location, Rate], Integers => |p| Quantized::new(Logistic::new(p[0], p[1])).expect("numbers");
         "TransformedDistribution(Normal(location, scale), Affine(shift, scale))" [Location, Rate, Location, Power], Real => |p| TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::affine(p[2], p[3]));
         "TransformedDistribution(Normal(location, scale), Exp)" [Logit, Rate], Positive => |p| TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Exp);
         "TransformedDistribution(Normal(location, scale), Sigmoid)" [Logit, Rate], Unit => |p| TransformedDistribution::new(Normal::new(p[0], p[1]), Bijector::Sigmoid);

@@ -44,6 +44,11 @@ pub(crate) enum Extent {
 }
 
 impl Kind {
+    /// A count or an integer, which has no derivative.
+    pub(crate) fn is_whole(self) -> bool {
+        matches!(self, Kind::Count | Kind::Few | Kind::Whole | Kind::WholeHigh)
+    }
+
     fn ordinary(self) -> [f64; 2] {
         match self {
             Kind::Location => [0.3125, -1.5],

@@ -114,10 +114,9 @@ fn recorded<'t, F: Precision>(
 pub(crate) fn ask<F: Precision>(entry: &Entry, parameters: &[f64], function: Function, arguments: &[f64]) -> Reply {
     let count = if function.takes() == Takes::Nothing { 1 } else { arguments.len() };
     let tape = Tape::<F>::new();
-    let leaf = |(&parameter, kind): (&f64, &Kind)| match kind {
-        // Numbers of trials have no derivative.
-        Kind::Count => tape.constant(vec![parameter; count]),
-        _ => tape.parameter(vec![parameter; count]),
+    let leaf = |(&parameter, kind): (&f64, &Kind)| match kind.is_whole() {
+        true => tape.constant(vec![parameter; count]),
+        false => tape.parameter(vec![parameter; count]),
     };
     let mut leaves: Vec<Var<'_, F>> = parameters.iter().zip(entry.kinds).map(leaf).collect();
     let distribution = F::build(entry, &leaves);
@@ -130,7 +129,7 @@ pub(crate) fn ask<F: Precision>(entry: &Entry, parameters: &[f64], function: Fun
     let argument = if constant { tape.constant(numbers) } else { tape.parameter(numbers) };
     leaves.push(argument);
     // Derivatives with respect to constants are 0; some functions refuse a request for them.
-    let is_count = |i: usize| entry.kinds.get(i).map_or(constant, |kind| *kind == Kind::Count);
+    let is_count = |i: usize| entry.kinds.get(i).map_or(constant, |kind| kind.is_whole());
     let asked: Vec<Var<'_, F>> = (0..leaves.len()).filter(|&i| !is_count(i)).map(|i| leaves[i]).collect();
     let Some(result) = recorded(distribution.as_ref(), function, argument) else { return Reply::Missing };
     let result = result.broadcast_to([count]);

@@ -23,9 +23,9 @@ struct Sampled {
 
 fn sampled<F: Precision>(entry: &Entry, parameters: &[f64]) -> Result<Sampled, String> {
     let tape = Tape::<F>::new();
-    let leaf = |(&parameter, kind): (&f64, &parameters::Kind)| match kind {
-        parameters::Kind::Count => tape.constant([parameter]),
-        _ => tape.parameter([parameter]),
+    let leaf = |(&parameter, kind): (&f64, &parameters::Kind)| match kind.is_whole() {
+        true => tape.constant([parameter]),
+        false => tape.parameter([parameter]),
     };
     let leaves: Vec<Var<'_, F>> = parameters.iter().zip(entry.kinds).map(leaf).collect();
     let distribution = F::build(entry, &leaves);
@@ -40,7 +40,10 @@ fn sampled<F: Precision>(entry: &Entry, parameters: &[f64]) -> Result<Sampled, S
         Ok::<_, String>(tensor.as_slice().iter().map(|x| x.to_f64()).collect::<Vec<f64>>())
     };
     let (values, log_probs) = (list(sample)?, list(log_prob)?);
-    let gradients = tape.backward_all(log_prob.mean_over(plate), &leaves).map_err(|error| error.to_string())?;
+    // Counts have no score, and some distributions refuse to give one.
+    let scored: Vec<Var<'_, F>> =
+        leaves.iter().zip(entry.kinds).filter(|(_, kind)| !kind.is_whole()).map(|(leaf, _)| *leaf).collect();
+    let gradients = tape.backward_all(log_prob.mean_over(plate), &scored).map_err(|error| error.to_string())?;
     let scores = gradients.iter().map(|gradient| gradient.as_slice()[0].to_f64()).collect();
     Ok(Sampled { values, log_probs, scores })
 }

@@ -7,7 +7,8 @@ Run it with a Python that has mpmath: `python generate.py`. Columns: distributio
 from pathlib import Path
 
 from mpmath import (
-    acot, atan, besseli, betainc, cos, erf, erfc, exp, expm1, gammainc, inf, log, log1p, mp, mpf, nstr, pi, quad, sqrt,
+    acot, asinh, atan, besseli, betainc, cos, erf, erfc, exp, expm1, gammainc, inf, log, log1p, mp, mpf, nstr, pi, quad,
+    sinh, sqrt,
 )
 
 mp.dps = 60
@@ -48,6 +49,26 @@ def truncated(mu, s, low, high, x):
     a, b, z = (low - mu) / s, (high - mu) / s, (x - mu) / s
     mass = lambda p, q: (erfc(p / sqrt(2)) - erfc(q / sqrt(2))) / 2
     return log(mass(a, z) / mass(a, b)), log(mass(z, b) / mass(a, b))
+
+
+def generalized_normal(m, a, b, x):
+    z = abs((x - m) / a) ** b
+    tail = log(gammainc(1 / b, z, inf, regularized=True) / 2)
+    rest = log1p(-exp(tail))
+    return (tail, rest) if x < m else (rest, tail)
+
+
+def truncated_laplace(m, s, low, high, x):
+    tail = lambda v: exp(-abs(v - m) / s) / 2
+    mass = lambda p, q: abs(tail(p) - tail(q)) if (p - m) * (q - m) >= 0 else 1 - tail(p) - tail(q)
+    return log(mass(low, x) / mass(low, high)), log(mass(x, high) / mass(low, high))
+
+
+def asymmetric_laplace(m, s, k, x):
+    z = (x - m) / s
+    tail = z / k + log(k * k / (1 + k * k)) if z < 0 else -z * k - log(1 + k * k)
+    rest = log1p(-exp(tail))
+    return (tail, rest) if z < 0 else (rest, tail)
 
 
 def von_mises(mu, kappa, x):
@@ -93,6 +114,24 @@ DISTRIBUTIONS = {
                  [-1e30, -50, -1, 0.25, 0.5, 4, 1e3, 1e25]),
     "InverseGaussian": ([[1.3, 2.4]], inverse_gaussian, [1e-3, 0.03, 0.8, 1.4, 9, 60, 900]),
     "TruncatedNormal": ([[0.3, 1.4, -1.0, 2.5], [0.0, 1.0, 30.0, 32.0]], truncated, None),
+    "AsymmetricLaplace": ([[0.3, 0.8, 1.4]], asymmetric_laplace, [-600, -3, 0.29, 0.4, 5, 400]),
+    "Moyal": ([[0.3, 0.7]], lambda m, s, x: (lambda r: (log(erfc(r / sqrt(2))), log(erf(r / sqrt(2)))))(exp(-(x - m) / s / 2)),
+              [-3, -1, 0.3, 4, 40, 700]),
+    "GeneralizedExtremeValue": ([[-0.7, 1.3, 0.2], [0.5, 0.4, -0.3]],
+                                lambda m, s, k, x: tuple(reversed(of_power((1 + k * (x - m) / s) ** (-1 / k)))), [-2.5, -0.5, 0.6, 1.7]),
+    "GeneralizedPareto": ([[-0.7, 1.3, 0.2], [-0.7, 2.0, -0.3]], lambda m, s, k, x: of_power(log1p(k * (x - m) / s) / k),
+                          [-0.699999, -0.1, 2, 5.9]),
+    "GeneralizedNormal": ([[0.3, 1.7, 1.3]], generalized_normal, [-200, -4, 0.1, 0.4, 3, 90]),
+    "JohnsonSu": ([[-0.6, 1.8, 0.3, 0.9]], lambda g, d, m, s, x: normal(g + d * asinh((x - m) / s)), [-1e6, -40, -1, 0.3, 2, 300, 1e5]),
+    "SinhArcsinh": ([[0.4, 1.6, 0.3, 0.9]], lambda e, d, m, s, x: normal(sinh(d * asinh((x - m) / s) - e)), [-9, -3, 0.1, 0.9, 3, 12]),
+    "Levy": ([[-0.7, 1.3]], lambda m, c, x: (log(erfc(sqrt(c / (x - m) / 2))), log(erf(sqrt(c / (x - m) / 2)))),
+             [-0.695, -0.6, 0.5, 40, 1e9, 1e200]),
+    "LogLogistic": ([[0.8, 2.6]], lambda a, b, x: (lambda y: (-log1p(exp(-y)), -log1p(exp(y))))(b * log(x / a)), [1e-100, 1e-5, 0.5, 2, 1e9, 1e100]),
+    "Chi": ([[3.4]], lambda n, x: gamma(n / 2, x * x / 2), [1e-100, 1e-9, 0.3, 2, 9, 40]),
+    "FisherF": ([[5.0, 9.0]], lambda m, n, x: beta(m / 2, n / 2, m * x / (m * x + n)), [1e-100, 1e-9, 0.3, 2, 60, 1e6]),
+    "HalfStudentT": ([[7.0, 1.7]], lambda n, s, x: (lambda t: (log(betainc(mpf(1) / 2, n / 2, 0, t * t / (n + t * t), regularized=True)),
+                     log(betainc(n / 2, mpf(1) / 2, 0, n / (n + t * t), regularized=True))))(x / s), [1e-100, 1e-9, 0.3, 2, 60, 1e6]),
+    "Truncated": ([[0.3, 1.4, -1.0, 2.5], [0.0, 1.0, 30.0, 40.0]], truncated_laplace, None),
     "VonMises": ([[0.3, 1.3], [0.3, 60.0]], von_mises, [-2.8, -1, 0.3, 0.4, 2, 3.4]),
     "ContinuousBernoulli": ([[1.7], [-40.0]], lambda l, x: (log(expm1(l * x) / expm1(l)),
                                                            log(expm1(-l * (1 - x)) / expm1(-l))),

@@ -199,13 +199,29 @@ pub(crate) mod tests {
         })
     }
 
-    /// The best matching of two sides of three nodes each: a permutation matrix by rows.
-    fn matching() -> LinearSolver {
-        const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    /// The best matching of two sides with as many nodes, among all of them: a permutation matrix by rows.
+    pub(crate) fn matching() -> LinearSolver {
+        fn best(scores: &[f64], size: usize, columns: &mut Vec<usize>) -> (f64, Vec<usize>) {
+            if columns.len() == size {
+                let value = columns.iter().enumerate().map(|(row, column)| scores[row * size + column]).sum();
+                return (value, columns.clone());
+            }
+            let mut found = (f64::NEG_INFINITY, Vec::new());
+            for column in 0..size {
+                if !columns.contains(&column) {
+                    columns.push(column);
+                    let other = best(scores, size, columns);
+                    columns.pop();
+                    found = if other.0 > found.0 { other } else { found };
+                }
+            }
+            found
+        }
         LinearSolver::new("matching", |scores, solution| {
-            let value = |order: &[usize; 3]| (0..3).map(|row| scores[3 * row + order[row]]).sum::<f64>();
-            let best = ORDERS.iter().max_by(|a, b| value(a).total_cmp(&value(b))).expect("orders");
-            (0..3).for_each(|row| solution[3 * row + best[row]] = 1.0);
+            let size = scores.len().isqrt();
+            for (row, column) in best(scores, size, &mut Vec::new()).1.into_iter().enumerate() {
+                solution[row * size + column] = 1.0;
+            }
         })
     }
 

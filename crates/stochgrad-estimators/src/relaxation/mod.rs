@@ -4,6 +4,7 @@ pub(crate) mod fini;
 pub(crate) mod gapped_straight_through;
 pub(crate) mod generalized_gumbel_softmax;
 pub(crate) mod gumbel_rao;
+pub(crate) mod gumbel_sinkhorn;
 pub(crate) mod gumbel_softmax;
 pub(crate) mod hard_samples;
 pub(crate) mod implicit_mle;

@@ -35,6 +35,7 @@ use crate::score_function::baseline::MuProp;
 use crate::score_function::baseline::Nvil;
 use crate::score_function::baseline::OptimalBaseline;
 use crate::score_function::baseline::Ovis;
+use crate::score_function::baseline::OvisMonteCarlo;
 use crate::score_function::baseline::SelfCritical;
 use crate::score_function::baseline::Vimco;
 use crate::testing::models::BitMethod;
@@ -134,6 +135,7 @@ fn methods() -> Vec<Along> {
         with(Vimco::new()),
         with(Vimco::arithmetic()),
         with(Ovis),
+        with(OvisMonteCarlo::new(1)),
         with(Constant(0.7)),
         with(SelfCritical),
         with(FreshSample),

@@ -225,6 +225,22 @@ impl<'a, 't, F: Real> CostContext<'a, 't, F> {
         self.queries.changed_reductions(self.node, &self.parts(), plate, change)
     }
 
+    /// As [`changed_reductions`](Self::changed_reductions), with what the operand of each reduction would be if the
+    /// node's value were `value`, under the same noise, as the second argument of `change`: the weights of further
+    /// samples of the node, for example. `value` may lack plates of the node's value, and may have plates of its own,
+    /// which the changed costs keep.
+    ///
+    /// # Errors
+    /// As [`changed_reductions`](Self::changed_reductions).
+    pub fn replayed_reductions(
+        &self,
+        plate: Plate,
+        value: Var<'t, F>,
+        change: &dyn Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        self.queries.replayed_reductions(self.node, &self.parts(), plate, value, change)
+    }
+
     /// The plates of the value whose members meet downstream, so that a replay may change only one member at a time.
     ///
     /// # Errors

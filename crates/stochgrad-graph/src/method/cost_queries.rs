@@ -72,6 +72,14 @@ pub(crate) trait CostQueries<'t, F: Real> {
         plate: Plate,
         change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
     ) -> GraphResult<Vec<NodeCost<'t, F>>>;
+    fn replayed_reductions(
+        &self,
+        node: usize,
+        parts: &[PartNumber],
+        plate: Plate,
+        value: Var<'t, F>,
+        change: &dyn Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>>;
 
     // The differences of the costs.
     fn coupled_plates(&self, node: usize) -> GraphResult<Plates>;

@@ -258,6 +258,17 @@ impl<'t, F: Real> CostQueries<'t, F> for SetPart<'_, 't, F> {
         self.costs(node, parts).map(|_| Vec::new())
     }
 
+    fn replayed_reductions(
+        &self,
+        node: usize,
+        parts: &[PartNumber],
+        _plate: Plate,
+        _value: Var<'t, F>,
+        _change: &dyn Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        self.costs(node, parts).map(|_| Vec::new())
+    }
+
     fn coupled_plates(&self, node: usize) -> GraphResult<Plates> {
         let coupled = self.outer().coupled_plates(node)?;
         self.check_apart(&coupled)?;

@@ -6,7 +6,7 @@ use crate::method::node_cost::NodeCost;
 use crate::reduction::{reduce, reduced_plates};
 use crate::replay::counterfactuals::Counterfactuals;
 use crate::replay::differentiable::Derivatives;
-use stochgrad_tape::{IdMap, Op, Plate, PlateKind, PlateSet, Var};
+use stochgrad_tape::{Id, IdMap, Op, Plate, PlateKind, PlateSet, Var};
 use stochgrad_tensor::Real;
 
 impl<'t, F: Real> Counterfactuals<'_, 't, F> {
@@ -96,13 +96,40 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
         Ok(found)
     }
 
-    /// See [`CostContext::changed_reductions`](crate::CostContext::changed_reductions).
+    /// See [`CostContext::replayed_reductions`](crate::CostContext::replayed_reductions).
+    pub(crate) fn costs_with_replayed_reductions(
+        &self,
+        node: usize,
+        parts: &[PartNumber],
+        plate: Plate,
+        value: Var<'t, F>,
+        change: &dyn Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        let (cone, primal) = (self.cone(node), self.stochastic_node(node).value);
+        let mut plates = self.redrawn_plates(node, &cone)?;
+        for &id in &cone {
+            // Of the operations on plates, only this one needs its plate.
+            if let Some(Op::PlateToEvent(moved)) = self.tape().var(id)?.op()
+                && primal.plates().contains(&moved)
+            {
+                plates = primal.plates().into();
+            }
+        }
+        let again = self.rerecord(node, value.broadcast_to(primal.shape()).expand_plates(&plates), &cone)?;
+        self.costs_with_changed_reductions(node, parts, plate, &|recorded, operand| {
+            // The cone has been recorded again, so that the position is on the tape.
+            self.tape().var(again.get(recorded)).map_or(operand, |replayed| change(operand, replayed.stop_gradient()))
+        })
+    }
+
+    /// See [`CostContext::changed_reductions`](crate::CostContext::changed_reductions). The change also gets the
+    /// recorded position of the operand.
     pub(crate) fn costs_with_changed_reductions(
         &self,
         node: usize,
         parts: &[PartNumber],
         plate: Plate,
-        change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
+        change: &dyn Fn(Id, Var<'t, F>) -> Var<'t, F>,
     ) -> GraphResult<Vec<NodeCost<'t, F>>> {
         let Some(ids) = self.change_reductions(node, plate, change)? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
@@ -123,7 +150,7 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
         &self,
         node: usize,
         plate: Plate,
-        change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
+        change: &dyn Fn(Id, Var<'t, F>) -> Var<'t, F>,
     ) -> GraphResult<Option<IdMap>> {
         let (tape, value) = (self.tape(), self.stochastic_node(node).value);
         let cone = self.cone(node);
@@ -141,8 +168,8 @@ impl<'t, F: Real> Counterfactuals<'_, 't, F> {
             let again = match (lost.iter().filter(|lost| **lost).count(), var.op()) {
                 // What is reduced may contain other reductions, which have been changed already.
                 (1, Some(Op::PlateReduce(..))) if lost[0] => {
-                    let mut here = ids.clone();
-                    here.insert(inputs[0].id(), change(tape.var(ids.get(inputs[0].id()))?.stop_gradient()).id());
+                    let (mut here, recorded) = (ids.clone(), inputs[0].id());
+                    here.insert(recorded, change(recorded, tape.var(ids.get(recorded))?.stop_gradient()).id());
                     tape.rerecord(var, &here)
                 }
                 // Nothing between the node and this value depends on several members.

@@ -184,6 +184,12 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
     /// Plates of the node's value whose members a replay must tell apart: something downstream reduces them, or picks
     /// members out, or has noise of its own for each of them.
     pub(crate) fn distinct_plates(&self, node: usize, cone: &[Id]) -> GraphResult<PlateSet> {
+        let redrawn = self.redrawn_plates(node, cone)?;
+        if redrawn.is_empty() { self.reduced_downstream(node, cone) } else { Ok(redrawn) }
+    }
+
+    /// All plates of the node's value if something downstream has noise of its own for each member; otherwise none.
+    pub(crate) fn redrawn_plates(&self, node: usize, cone: &[Id]) -> GraphResult<PlateSet> {
         for &id in cone {
             let redrawn = match self.tape().var(id)?.op() {
                 Some(Op::Sample(site)) => self.is_redrawn(site),
@@ -194,7 +200,7 @@ impl<'a, 't, F: Real> Counterfactuals<'a, 't, F> {
                 return Ok(self.stochastic_node(node).value.plates().into());
             }
         }
-        self.reduced_downstream(node, cone)
+        Ok(PlateSet::default())
     }
 
     /// The differences between replayed and recorded costs, grouped by the plates of the node that the cost lacks:

@@ -138,7 +138,18 @@ impl<'t, F: Real> CostQueries<'t, F> for Counterfactuals<'_, 't, F> {
         plate: Plate,
         change: &dyn Fn(Var<'t, F>) -> Var<'t, F>,
     ) -> GraphResult<Vec<NodeCost<'t, F>>> {
-        self.costs_with_changed_reductions(node, parts, plate, change)
+        self.costs_with_changed_reductions(node, parts, plate, &|_, operand| change(operand))
+    }
+
+    fn replayed_reductions(
+        &self,
+        node: usize,
+        parts: &[PartNumber],
+        plate: Plate,
+        value: Var<'t, F>,
+        change: &dyn Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F>,
+    ) -> GraphResult<Vec<NodeCost<'t, F>>> {
+        self.costs_with_replayed_reductions(node, parts, plate, value, change)
     }
 
     fn coupled_plates(&self, node: usize) -> GraphResult<Plates> {

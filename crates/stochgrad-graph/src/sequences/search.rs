@@ -139,18 +139,21 @@ where
         let plate = tape.plate(&format!("{name} rows"), size, PlateKind::JointSamples, &[]);
         // The first row is the empty prefix.
         let first = |one: f64, others: f64| {
-            tape.constant(Tensor::from_fn([size], |row| F::from_f64(if row == 0 { one } else { others })))
+            tape.constant_from_fn([size], |row| F::from_f64(if row == 0 { one } else { others }))
         };
         let mut rows = Rows {
             logs: first(0.0, f64::NEG_INFINITY),
             // Times are measured from the first arrival.
             arrivals: noise.as_ref().map(|_| first(f64::NEG_INFINITY, f64::INFINITY)),
-            running: tape.constant(Tensor::ones([size])),
+            running: tape.constant_from_fn([size], |_| F::ONE),
             log_rest: tape.constant(f64::NEG_INFINITY),
-            history: Vec::with_capacity(self.longest),
+            history: Vec::new(),
         };
+        // Without room for the rows, there is none for the steps.
+        tape.check()?;
         let (mut state, mut token) = (self.first_state(), self.first);
         for step in 0..self.longest {
+            let start_of_step = tape.len();
             let (next, logits) = self.next(name, state, token, rows.running.event_to_plate(plate), at)?;
             let candidates = size as f64 * logits.shape()[0] as f64;
             if candidates * F::EPSILON.to_f64() > 0.25 {
@@ -166,6 +169,10 @@ where
             token = tokens.event_to_plate(plate);
             rows.history.push((parents, tokens));
             tape.check()?;
+            // The second step records what all later ones do.
+            if step == 1 {
+                tape.located(at, || tape.check_repetitions(start_of_step, self.longest - 2))?;
+            }
         }
         let tokens = tape.located(at, || rows.tokens(size))?;
         tape.check()?;

@@ -6,6 +6,7 @@
 //! | layers | purpose |
 //! |---|---|
 //! | [`Linear`], [`Mlp`], [`Embedding`] | affine maps, several with an activation between them, and rows of a table |
+//! | [`BayesianLinear`] | an affine map with normal distributions in place of weights |
 //! | [`Conv1d`], [`Conv2d`], [`ConvTranspose1d`], [`ConvTranspose2d`] | convolutions of signals and images |
 //! | [`MaxPool1d`], [`MaxPool2d`], [`AvgPool1d`], [`AvgPool2d`], [`Flatten`] | windows, and all axes in one |
 //! | [`Gru`], [`Lstm`] and their cells, [`MultiHeadAttention`] | sequences |
@@ -22,6 +23,7 @@
 
 mod activation;
 mod attention;
+mod bayesian_linear;
 #[cfg(test)]
 mod check;
 mod convolution;
@@ -40,6 +42,7 @@ mod sequential;
 
 pub use activation::Activation;
 pub use attention::MultiHeadAttention;
+pub use bayesian_linear::{BayesianLinear, WeightNoise};
 pub use convolution::{
     AvgPool, AvgPool1d, AvgPool2d, Conv, Conv1d, Conv2d, ConvKernel, ConvTranspose, ConvTranspose1d, ConvTranspose2d,
     Flatten, MaxPool, MaxPool1d, MaxPool2d,

@@ -519,11 +519,14 @@ fn slots<F: Real>(tape: &Tape<F>, inner: &Inner<F>, recording: &Recording<'_, F>
         new.generation = inner.generation;
         for (value, node) in inner.nodes.iter().enumerate() {
             let constant = recording.needed[value] && !recording.varies[value];
-            // Copies share the buffer of their operand, which may not belong to the pool.
-            let copies = matches!(
-                node.op,
-                Op::Reshape(_) | Op::Expand(..) | Op::StraightThrough | Op::PlateReduce(_, PlateReduction::Mean)
-            );
+            // Copies share the buffer of their operand, which may not belong to the pool. A value that is repeated does not.
+            let copies = match node.op {
+                Op::Reshape(_) | Op::StraightThrough | Op::PlateReduce(_, PlateReduction::Mean) => true,
+                Op::Expand(..) => {
+                    recording.operands(value).iter().all(|&from| inner.nodes[from].value.len() == node.value.len())
+                }
+                _ => false,
+            };
             let pooled = match node.op {
                 _ if constant => false,
                 Op::Leaf { .. } => false,

@@ -2,10 +2,14 @@
 
 use super::beta::Part;
 use super::gamma::digamma;
+use super::incomplete_gamma::{gamma_p_inverse, gamma_q_inverse};
 use super::log_beta::log_beta;
 use super::logistic::sigmoid;
 use super::root::rising_root;
 use super::saddle_point::log_beta_kernel;
+
+/// From this ratio of the shapes on, and this size of the larger one, the limit is exact to rounding.
+const UNRELATED: f64 = 1e20;
 
 /// The x with I_x(a, b) = p, and 1 - x: the quantile function of Beta(a, b).
 ///
@@ -59,6 +63,19 @@ pub fn beta_inc_inverse_of(a: f64, b: f64, p: f64, q: f64) -> (f64, f64) {
     if log_y + a.max(1.0).ln() < -40.0 {
         return (1.0, log_y.exp());
     }
+    // Where one shape is beyond any relation to the other, the variate is a gamma variate of the smaller shape over the
+    // larger one: 1 - x rounds to 1, and the search would lose its power.
+    let of_gamma = |shape: f64, below: f64, above: f64| {
+        if below < above { gamma_p_inverse(shape, below) } else { gamma_q_inverse(shape, above) }
+    };
+    if b > UNRELATED * a.max(1.0) {
+        let x = of_gamma(a, p, q) / b;
+        return (x, 1.0 - x);
+    }
+    if a > UNRELATED * b.max(1.0) {
+        let y = of_gamma(b, q, p) / a;
+        return (1.0 - y, y);
+    }
     let upper = q < p;
     // The logarithm of the smaller probability minus the target, as an increasing function of the logit, and its slope.
     let miss = |x: f64, y: f64| {
@@ -93,6 +110,17 @@ mod tests {
     use super::super::assertions::{POSITIVE, PROBABILITIES, assert_relative};
     use super::super::beta_inc_pair;
     use super::*;
+
+    /// Gamma quantiles over the larger shape; those of shape 1/2 are squares of normal quantiles, from mpmath.
+    #[test]
+    fn one_shape_far_beyond_the_other() {
+        for b in [1e25, 5e299] {
+            let (_, y) = beta_inc_inverse_of(b, 0.5, 1e-300, 1.0 - 1e-300);
+            assert_relative("1e-300", y * b, 686.936315611197, 1e-12);
+            let (x, _) = beta_inc_inverse(0.5, b, 0.5);
+            assert_relative("median", x * b, 0.5 * 0.454936423119573, 1e-12);
+        }
+    }
 
     #[test]
     fn inverse_inverts() {

@@ -22,6 +22,7 @@ mod counts;
 mod deviance;
 mod digamma_minus_log;
 mod erf;
+mod exponential_integral;
 mod gamma;
 mod gamma_difference;
 mod gamma_sample;
@@ -63,6 +64,7 @@ pub use counts::{
 pub use deviance::{binary_deviance, deviance, deviance_by_log, log_ratio};
 pub use digamma_minus_log::digamma_minus_log_derivative;
 pub use erf::{erf, erf_inv, erfc};
+pub use exponential_integral::scaled_exponential_integral;
 pub use gamma::{digamma, digamma_minus_log, lgamma, polygamma, trigamma};
 pub use gamma_difference::{
     digamma_minus_log_difference, log_gamma_difference, log_gamma_second_difference, stirling_divergence,

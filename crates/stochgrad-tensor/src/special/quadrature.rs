@@ -117,6 +117,11 @@ pub(super) fn gamma_tail(a: f64, x: f64, side: Side) -> TailIntegrals {
     integrate(|s| slope * s + x * exp_minus_linear(sign * s), |s| slope + x * sign * (sign * s).exp_m1(), x)
 }
 
+/// The integral of exp(-x (e^u - 1) - n u) over u > 0, for x >= 1.
+pub(super) fn exponential_tail(n: f64, x: f64) -> f64 {
+    integrate(|u| x * u.exp_m1() + n * u, |u| x * u.exp() + n, x).mass
+}
+
 /// The integral of t^(a-1) (1 - t)^(b-1) over t < x, divided by x^a y^b; y = 1 - x, x <= a / (a + b), and neither a nor
 /// b small.
 ///

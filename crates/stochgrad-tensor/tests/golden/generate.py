@@ -74,6 +74,23 @@ def normal():
         add("normal_icdf", [p], root)
 
 
+# The exponential integral.
+
+
+def exponential_integrals():
+    for x in [1e-300, 1e-20, 1e-3, 0.3, 0.999, 1, 1.4, 2.5, 9.9, 31, 1e3, 1e10, 1e100, 1e300]:
+        for order in (0, 1, 2, 5):
+            with mp.workdps(60 if x < 1e4 else 400 if x < 1e50 else 60):
+                exact = mpf(x)
+                if x < 1e4:
+                    # By parts, from order to order.
+                    value = mp.expint(order + 1, exact) * exp(exact) / exact**order
+                else:
+                    terms = [(-1) ** k * mp.rf(order + 1, k) / exact**k for k in range(40)]
+                    value = sum(terms) / exact ** (order + 1)
+                add("scaled_exponential_integral", [order, x], value)
+
+
 # The gamma function.
 
 
@@ -294,7 +311,7 @@ def angles():
             add("von_mises_log_cdf", [x, kappa], mp.log1p(-tail))
 
 
-for write in (normal, gamma_functions, incomplete_gamma, incomplete_beta, student, angles):
+for write in (normal, exponential_integrals, gamma_functions, incomplete_gamma, incomplete_beta, student, angles):
     write()
     print(write.__name__, len(rows), flush=True)
 with open("special.csv", "w", newline="") as file:

@@ -52,6 +52,7 @@ fn evaluate(name: &str, x: &[f64], expected: f64) -> Found {
         "trigamma" => relative(trigamma(x[0]), expected, 2e-15),
         "polygamma" => relative(polygamma(order, x[1]), expected, 1e-14),
         "digamma_minus_log_derivative" => relative(digamma_minus_log_derivative(order, x[1]), expected, 1e-14),
+        "scaled_exponential_integral" => relative(scaled_exponential_integral(order, x[1]), expected, 2e-15),
         "stirling_divergence" => relative(stirling_divergence(x[0], x[1]), expected, 1e-13),
         "digamma_minus_log_difference" => relative(digamma_minus_log_difference(x[0], x[1]), expected, 1e-13),
         "log_gamma_difference" => relative(log_gamma_difference(order, x[1], x[2]), expected, 1e-14),

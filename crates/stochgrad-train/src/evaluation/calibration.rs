@@ -61,10 +61,12 @@ impl Calibration {
     ///
     /// # Errors
     ///
-    /// For no bins.
+    /// For no bins, and for more than 2²⁰.
     pub fn new(bins: usize) -> TrainResult<Self> {
-        if bins == 0 {
-            return Err(TrainError::argument("`bins` of `Calibration::new`", "at least 1", "0", "pass 10"));
+        const MOST: usize = 1 << 20;
+        if !(1..=MOST).contains(&bins) {
+            let expected = format!("between 1 and {MOST}");
+            return Err(TrainError::argument("`bins` of `Calibration::new`", expected, bins.to_string(), "pass 10"));
         }
         Ok(Self { bins: vec![Sums::default(); bins] })
     }

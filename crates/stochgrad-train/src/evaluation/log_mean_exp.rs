@@ -22,7 +22,9 @@ use crate::error::{TrainError, TrainResult};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogMeanExp {
-    members: Vec<Sums>,
+    members: usize,
+    /// Those of all members, or none before the first samples.
+    sums: Vec<Sums>,
     samples: usize,
 }
 
@@ -58,7 +60,7 @@ impl Sums {
 impl LogMeanExp {
     /// Of no samples, for a number of members.
     pub fn new(members: usize) -> Self {
-        Self { members: vec![Sums::EMPTY; members], samples: 0 }
+        Self { members, sums: Vec::new(), samples: 0 }
     }
 
     /// Adds samples: logarithms of weights of shape `[members, ..]`, whose other axes are those of samples.
@@ -68,10 +70,10 @@ impl LogMeanExp {
     /// For another number of members, and for logarithms that are NaN or +∞. Nothing is added in this case.
     pub fn add<F: Real>(&mut self, log_weights: &Tensor<F>) -> TrainResult<()> {
         const ARGUMENT: &str = "`log_weights` of `LogMeanExp::add`";
-        if log_weights.shape().first() != Some(&self.members.len()) {
+        if log_weights.shape().first() != Some(&self.members) {
             return Err(TrainError::argument(
                 ARGUMENT,
-                format!("a shape [{}, ..] with one row for each member", self.members.len()),
+                format!("a shape [{}, ..] with one row for each member", self.members),
                 log_weights.shape().to_string(),
                 "record the members as the first plate",
             ));
@@ -84,12 +86,17 @@ impl LogMeanExp {
                 "look for the term that is not finite among those of the logarithm of the weight",
             ));
         }
-        let samples = log_weights.len() / self.members.len().max(1);
-        for (sums, row) in self.members.iter_mut().zip(log_weights.as_slice().chunks_exact(samples.max(1))) {
+        let samples = log_weights.len() / self.members.max(1);
+        self.sums.resize(if samples > 0 { self.members } else { self.sums.len() }, Sums::EMPTY);
+        for (sums, row) in self.sums.iter_mut().zip(log_weights.as_slice().chunks_exact(samples.max(1))) {
             row.iter().for_each(|log_weight| sums.add(log_weight.to_f64()));
         }
         self.samples += samples;
         Ok(())
+    }
+
+    fn each(&self) -> impl ExactSizeIterator<Item = Sums> {
+        (0..self.members).map(|member| self.sums.get(member).copied().unwrap_or(Sums::EMPTY))
     }
 
     /// The number of samples of each member.
@@ -100,7 +107,7 @@ impl LogMeanExp {
     /// The logarithm of the mean weight of each member; −∞ if all weights are 0, and NaN without samples.
     pub fn values(&self) -> impl ExactSizeIterator<Item = f64> {
         let samples = self.samples as f64;
-        self.members.iter().map(move |sums| match samples > 0.0 {
+        self.each().map(move |sums| match samples > 0.0 {
             true if sums.first == 0.0 => f64::NEG_INFINITY,
             true => sums.largest + (sums.first / samples).ln(),
             false => f64::NAN,
@@ -114,7 +121,7 @@ impl LogMeanExp {
     /// [`effective_samples`](Self::effective_samples).
     pub fn standard_errors(&self) -> impl ExactSizeIterator<Item = f64> {
         let samples = self.samples as f64;
-        self.members.iter().map(move |sums| {
+        self.each().map(move |sums| {
             let mean = sums.first / samples;
             let variance = (sums.second / samples - mean * mean).max(0.0) * samples / (samples - 1.0);
             (variance / samples).sqrt() / mean
@@ -124,7 +131,7 @@ impl LogMeanExp {
     /// The number of samples of equal weight that would be as precise, from 1 to the number of samples:
     /// $(\sum_k w_k)^2 / \sum_k w_k^2$. If it is near 1, one weight dominates, and the value is too low.
     pub fn effective_samples(&self) -> impl ExactSizeIterator<Item = f64> {
-        self.members.iter().map(|sums| sums.first * sums.first / sums.second)
+        self.each().map(|sums| sums.first * sums.first / sums.second)
     }
 }
 

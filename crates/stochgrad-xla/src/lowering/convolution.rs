@@ -23,11 +23,14 @@ pub(crate) fn padding(sides: &[[i64; 2]]) -> String {
     format!("padding = dense<[{}]> : tensor<{}x2xi64>", rows.join(", "), sides.len())
 }
 
+/// The order of the axes in which all convolutions are written. The plugin for CPUs has fast kernels for this order only.
+/// It rearranges other convolutions, but not inside a loop.
+const DIMENSIONS: &str = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]";
+
 fn convolution<'b>(
     context: &Context<'b>,
     [images, kernel]: [Value<'b>; 2],
     window: &Window,
-    dimensions: &str,
     [feature_groups, batch_groups]: [usize; 2],
     shape: Shape,
 ) -> Value<'b> {
@@ -36,7 +39,7 @@ fn convolution<'b>(
         Precision::Highest => "HIGHEST",
     };
     let attributes = format!(
-        "batch_group_count = {batch_groups} : i64, dimension_numbers = #stablehlo.conv<{dimensions}>, \
+        "batch_group_count = {batch_groups} : i64, dimension_numbers = #stablehlo.conv<{DIMENSIONS}>, \
          feature_group_count = {feature_groups} : i64, lhs_dilation = {}, rhs_dilation = {}, window_strides = {}, {}, \
          precision_config = [#stablehlo<precision {precision}>, #stablehlo<precision {precision}>]",
         integers(window.base_dilation),
@@ -100,7 +103,7 @@ fn by_groups<'b>(
     let w = arranged(kernel.value, &order, Shape::from([height, width, inputs, s * groups * repeats * outputs]));
     let size = &target.shape[target.shape.rank() - 3..];
     let shape = Shape::from([batch, size[0], size[1], s * groups * repeats * outputs]);
-    let y = convolution(context, [x, w], window, "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]", [s * groups, 1], shape);
+    let y = convolution(context, [x, w], window, [s * groups, 1], shape);
     // [plates of the images, lead, height, width, shared plates, groups, plates of the kernel, outputs]
     let whole: Shape = sizes(&only_images)
         .into_iter()
@@ -223,9 +226,10 @@ pub fn convolve_weights<'b>(
     let window =
         Window { strides: geometry.dilation, padding, base_dilation: [1, 1], kernel_dilation: geometry.stride };
     let (inputs, outputs) = (size[3] / (outer * groups), results[3] / outer);
-    let shape = Shape::from([kernel[0], kernel[1], inputs, outer * outputs]);
-    let dimensions = "[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]";
-    let w = convolution(context, [x, y], &window, dimensions, [1, outer * groups], shape);
-    let split = Shape::from([kernel[0], kernel[1], inputs, outer, outputs]);
-    w.reshape(&split).transpose(&[3, 0, 1, 2, 4]).reshape(target.shape)
+    // The channels of the images are a batch, and their batch is the channels.
+    let (x, y) = (x.transpose(&[3, 1, 2, 0]), y.transpose(&[1, 2, 0, 3]));
+    let shape = Shape::from([inputs, kernel[0], kernel[1], outer * outputs]);
+    let w = convolution(context, [x, y], &window, [1, outer * groups], shape);
+    let split = Shape::from([inputs, kernel[0], kernel[1], outer, outputs]);
+    w.reshape(&split).transpose(&[3, 1, 2, 0, 4]).reshape(target.shape)
 }

@@ -88,7 +88,6 @@ fn vectors_mix_too() {
         epsilon = 1e-12
     );
     check_family(&tape, &distribution, value);
-    assert!(distribution.capabilities().reparameterized.is_none());
 }
 
 #[test]
@@ -277,4 +276,84 @@ fn an_impossible_component_has_no_part_in_the_score() {
             assert_abs_diff_eq!(*score, expected, epsilon = 2e-6);
         }
     }
+}
+
+/// Two components of two coordinates, by the logit of the first weight, a location, a scale and a dependence.
+type Vectors = for<'t> fn(&[Var<'t, f64>]) -> Box<dyn Distribution<'t, f64> + 't>;
+
+fn cost<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
+    x.index(-1, 1) * x.index(-1, 0).sin() + x.index(-1, 0) * 0.3
+}
+
+/// The mean cost of a normal vector with these locations, this scale of the first coordinate, and the entry below it in
+/// the lower Cholesky factor.
+fn mean_cost<'t>([first, second]: [Var<'t, f64>; 2], [scale, below]: [Var<'t, f64>; 2]) -> Var<'t, f64> {
+    let shrunk = (scale.square() * -0.5).exp();
+    (second * first.sin() + scale * below * first.cos()) * shrunk + first * 0.3
+}
+
+fn weights<'t>(logit: Var<'t, f64>) -> Var<'t, f64> {
+    Var::concat(&[logit.unsqueeze(-1), (logit * 0.0).unsqueeze(-1)], -1).unwrap()
+}
+
+/// Numbers along the last axis.
+fn row<'t, const N: usize>(numbers: [Var<'t, f64>; N]) -> Var<'t, f64> {
+    Var::concat(&numbers.map(|number| number.unsqueeze(-1)), -1).unwrap()
+}
+
+const INDEPENDENT: Vectors = |p| {
+    let one = p[0] * 0.0 + 1.0;
+    let location = row([p[1], one, one * -0.5, p[1] * 0.5]).reshape([2, 2]);
+    let scale = row([p[2], one, one * 0.4, p[2] + 0.2]).reshape([2, 2]);
+    let components = crate::Independent::new(Normal::new(location, scale), 1).unwrap();
+    Box::new(MixtureSameFamily::from_logits(weights(p[0]), components).unwrap())
+};
+
+const DEPENDENT: Vectors = |p| {
+    let (one, zero) = (p[0] * 0.0 + 1.0, p[0] * 0.0);
+    let location = row([p[1], one, one * -0.5, p[1] * 0.5]).reshape([2, 2]);
+    let triangle = row([p[2], zero, p[3], one * 0.7, one * 0.4, zero, one * -0.5, p[2] + 0.2]).reshape([2, 2, 2]);
+    let components = crate::MultivariateNormal::new(location, triangle);
+    Box::new(MixtureSameFamily::from_logits(weights(p[0]), components).unwrap())
+};
+
+#[test]
+fn paths_of_vectors_have_the_derivatives_of_the_mean() {
+    const SAMPLES: usize = 40_000;
+    let at = [0.4, 0.9, 0.8, 0.6];
+    for (build, dependence, seed) in [(INDEPENDENT, false, 286), (DEPENDENT, true, 287)] {
+        let tape = Tape::<f64>::new();
+        let p = leaves(&tape, &at);
+        let below = if dependence { [p[3], p[0] * 0.0 - 0.5] } else { [p[3] * 0.0; 2] };
+        let one = p[0] * 0.0 + 1.0;
+        let share = p[0].sigmoid();
+        let expected = mean_cost([p[1], one], [p[2], below[0]]) * share
+            + mean_cost([one * -0.5, p[1] * 0.5], [one * 0.4, below[1]]) * (1.0 - share);
+        let expected = tape.backward_all(expected, &p).unwrap();
+        let noise = KeyedNoise::new(seed, 0);
+        let draw = on_samples(&tape, &noise, SAMPLES);
+        // A copy of each parameter for each sample: its derivative is that of the one sample.
+        let copies: Vec<Var<'_, f64>> = at.iter().map(|&p| tape.parameter(vec![p; SAMPLES])).collect();
+        let parameters: Vec<Var<'_, f64>> = copies.iter().map(|copy| copy.event_to_plate(draw.plates()[0])).collect();
+        let distribution = build(&parameters);
+        let path = distribution.capabilities().reparameterized.expect("a path");
+        let total = cost(path.rsample(&draw).unwrap()).sum_over(draw.plates()[0]);
+        let gradients = tape.backward_all(total, &copies).unwrap();
+        // Independent coordinates have no dependence.
+        let count = if dependence { 4 } else { 3 };
+        for (gradient, expected) in gradients.iter().zip(&expected).take(count) {
+            assert_mean(gradient.as_slice(), expected.as_slice()[0]);
+        }
+    }
+}
+
+#[test]
+fn vectors_without_conditional_distribution_functions_have_no_path() {
+    let tape = Tape::<f64>::new();
+    let components = crate::Dirichlet::new(tape.parameter([[1.0, 2.0], [3.0, 0.5]]));
+    let mixture = MixtureSameFamily::from_logits(tape.parameter([0.0, 1.0]), components).unwrap();
+    assert!(mixture.capabilities().reparameterized.is_none() && mixture.capabilities().score.is_some());
+    let noise = KeyedNoise::new(1, 0);
+    let message = mixture.rsample(&on_samples(&tape, &noise, 3)).unwrap_err().to_string();
+    assert!(message.contains("a path and a distribution function of Dirichlet"), "{message}");
 }

@@ -10,7 +10,8 @@
 //! which does not depend on the sample, and leaves a factor of the order of $v_k^2$. Liévin, Dittadi, Christensen and
 //! Winther (2020), with $\gamma = 0$: the signal-to-noise ratio rises like $\sqrt K$. It is [`Vimco`](super::Vimco)
 //! with a weight of zero for the left-out sample. A weight of zero has a meaning in a log-mean-exp only: a cost that
-//! reduces the sample plate in another way is an error.
+//! reduces the sample plate in another way is an error. [`OvisMonteCarlo`](super::OvisMonteCarlo) estimates the
+//! baseline that this one approximates for many samples.
 //!
 //! With $\gamma = 1$ the factor is $\ln\frac{K - 1}{K} - \ln(1 - v_k)$, whose expectation is different: the baseline
 //! contains the sample's own $v_k$. [`Vimco::arithmetic`](super::Vimco::arithmetic) gives the same gradient with a

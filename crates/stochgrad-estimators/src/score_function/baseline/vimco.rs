@@ -13,7 +13,7 @@
 use super::{Baseline, Baselines, CostBaseline, LeaveOneOut, Memory};
 use std::collections::HashSet;
 use stochgrad_distributions::Distribution;
-use stochgrad_graph::{CostContext, GraphResult};
+use stochgrad_graph::{CostContext, GraphResult, NodeCost};
 use stochgrad_tape::{Op, Plate, PlateKind, PlateReduction, Var, Weights};
 use stochgrad_tensor::{Real, Tensor};
 
@@ -99,34 +99,64 @@ pub(super) fn without_each<'t, F: Real>(
 ) -> GraphResult<Baselines<'t, F>> {
     let mut baselines = LeaveOneOut.baselines(context, distribution)?;
     let Some((plate, l)) = context.plate().zip(context.gradient_function()) else { return Ok(baselines) };
-    let tape = context.tape();
-    let members = tape.plate_size(plate);
-    let left_out = tape.plate("left out", members, PlateKind::Alternatives, &context.value().plates());
-    // The control variate of each member is reduced over the members like any cost, whereas the joint cost occurs once.
-    let repeated = if tape.weights(plate) == Weights::Sum { 1.0 } else { members as f64 };
+    let left_out = left_out_members(context, plate);
     let changed = context.changed_reductions(plate, &|reduced| replacement.without_one(reduced, plate, left_out))?;
-    for mut cost in changed {
-        let replaced = cost.value;
-        if let (MeanOfOthers::Nothing, Some(reduction)) = (replacement, other_than_log_sum(replaced, plate, left_out)) {
+    if replacement == MeanOfOthers::Nothing {
+        check_log_sums(context, &changed, plate, left_out, "OVIS gives the left-out sample a weight of zero")?;
+    }
+    let own = changed.into_iter().map(|cost| baseline_of_each(context, cost, l, plate, left_out));
+    baselines.values.extend(own);
+    Ok(baselines)
+}
+
+/// A plate with the members of another one, each of which is left out in turn.
+pub(super) fn left_out_members<F: Real>(context: &CostContext<'_, '_, F>, plate: Plate) -> Plate {
+    let tape = context.tape();
+    tape.plate("left out", tape.plate_size(plate), PlateKind::Alternatives, &context.value().plates())
+}
+
+/// The baseline of each member: a joint cost of all of them, with the value that it has if the member is left out.
+pub(super) fn baseline_of_each<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    mut cost: NodeCost<'t, F>,
+    l: Var<'t, F>,
+    plate: Plate,
+    left_out: Plate,
+) -> CostBaseline<'t, F> {
+    let tape = context.tape();
+    // The control variate of each member is reduced over the members like any cost, whereas the joint cost occurs once.
+    let repeated = if tape.weights(plate) == Weights::Sum { 1.0 } else { tape.plate_size(plate) as f64 };
+    // A part that depends on no member does not depend on which one is left out.
+    let replaced = cost.value.expand_plates(&[&cost.value.plates()[..], &[left_out]].concat());
+    let baseline = replaced.plate_to_event(left_out).event_to_plate(plate);
+    // Each member has its own baseline, for its own l.
+    cost.joint.retain(|joint| *joint != plate);
+    let carried = l.plates();
+    let own = cost.joint.iter().filter(|joint| carried.contains(joint));
+    cost.gradient_function = Some(own.fold(l, |l, &joint| l.sum_over(joint)));
+    CostBaseline::new(cost, baseline * repeated)
+}
+
+/// Refuses costs that reduce the plate in another way than by a log-mean-exp, for baselines that rely on it.
+pub(super) fn check_log_sums<'t, F: Real>(
+    context: &CostContext<'_, 't, F>,
+    changed: &[NodeCost<'t, F>],
+    plate: Plate,
+    left_out: Plate,
+    because: &str,
+) -> GraphResult<()> {
+    for cost in changed {
+        if let Some(reduction) = other_than_log_sum(cost.value, plate, left_out) {
             return Err(context.refused(format!(
-                "OVIS gives the left-out sample a weight of zero, which needs a log-mean-exp over plate \"{}\"; cost \
-                 \"{}\" takes {reduction} over it. Use the Vimco baseline for other functions of all samples, or \
-                 LeaveOneOut with a cost that keeps the plate",
-                tape.plate_name(plate),
+                "{because}, which needs a log-mean-exp over plate \"{}\"; cost \"{}\" takes {reduction} over it. Use \
+                 the Vimco baseline for other functions of all samples, or LeaveOneOut with a cost that keeps the \
+                 plate",
+                context.tape().plate_name(plate),
                 cost.name
             )));
         }
-        // A part that depends on no member does not depend on which one is left out.
-        let replaced = replaced.expand_plates(&[&replaced.plates()[..], &[left_out]].concat());
-        let baseline = replaced.plate_to_event(left_out).event_to_plate(plate);
-        // Each member has its own baseline, for its own l.
-        cost.joint.retain(|joint| *joint != plate);
-        let carried = l.plates();
-        let own = cost.joint.iter().filter(|joint| carried.contains(joint));
-        cost.gradient_function = Some(own.fold(l, |l, &joint| l.sum_over(joint)));
-        baselines.values.push(CostBaseline::new(cost, baseline * repeated));
     }
-    Ok(baselines)
+    Ok(())
 }
 
 /// The first reduction of a plate with left-out members on the path to a value that is not a log-sum-exp, in words.

@@ -202,6 +202,10 @@ impl Special {
                 Some(next) => special(Special::LogSinhc(next), &[x]),
                 None => return order_too_high(output),
             },
+            (Special::ScaledExponentialIntegral(order), _) => match order.checked_add(1) {
+                Some(next) => special(Special::ScaledExponentialIntegral(next), &[x]) * -f64::from(next),
+                None => return order_too_high(output),
+            },
             (Special::Atan, _) => (-log1p_square(x)).exp(),
             (Special::Acot, _) => -(-log1p_square(x)).exp(),
             (Special::GumbelLevelRight | Special::GumbelLevelLeft, _) => -(-output).expm1().recip(),

@@ -63,6 +63,9 @@ impl Special {
             Special::NormalLogMills => one(scalar::normal_log_mills),
             Special::Log1mexp => log1mexp(pool, &inputs[0]),
             Special::LogSinhc(order) => apply(pool, [&inputs[0]], |[x]| scalar::log_sinhc(order, x)),
+            Special::ScaledExponentialIntegral(order) => {
+                apply(pool, [&inputs[0]], |[x]| scalar::scaled_exponential_integral(order, x))
+            }
             Special::Atan => one(f64::atan),
             Special::Acot => one(|x| 1.0_f64.atan2(x)),
             Special::GumbelLevelRight => one(|x| scalar::gumbel_level(x).0),

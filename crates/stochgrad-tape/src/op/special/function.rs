@@ -55,6 +55,8 @@ pub enum Special {
     Log1mexp,
     /// The derivative of this order of ln(sinh x / x).
     LogSinhc(u32),
+    /// The integral of e^−t / (x + t)^(n + 1) over t > 0, of this order n: for order 0, e^x E₁(x).
+    ScaledExponentialIntegral(u32),
     /// The angle whose tangent is x.
     Atan,
     /// The angle in (0, π) whose cotangent is x.

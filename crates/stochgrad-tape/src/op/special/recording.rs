@@ -58,6 +58,8 @@ functions! {
     log1mexp(x) => Special::Log1mexp;
     /// ln(sinh x / x), and 0 at 0.
     log_sinhc(x) => Special::LogSinhc(0);
+    /// e^x E₁(x) for x ≥ 0, with the exponential integral E₁: about −ln x near 0, and 1/x far from it.
+    scaled_exponential_integral(x) => Special::ScaledExponentialIntegral(0);
     /// The angle whose tangent is x.
     atan(x) => Special::Atan;
     /// The angle in (0, π) whose cotangent is x: π/2 − atan(x), accurate for large x.

@@ -41,6 +41,7 @@ impl Special {
             | Special::NormalLogMills
             | Special::Log1mexp
             | Special::LogSinhc(_)
+            | Special::ScaledExponentialIntegral(_)
             | Special::Atan
             | Special::Acot
             | Special::GumbelLevelRight

@@ -18,6 +18,7 @@ mod counts;
 mod deviance;
 mod digamma_minus_log;
 mod erf;
+mod exponential_integral;
 mod gamma;
 mod gamma_difference;
 mod gamma_sample;
@@ -99,6 +100,7 @@ fn in_double<'b>(function: Special, x: &[Value<'b>]) -> Option<Value<'b>> {
         Special::NormalLogMills => normal::normal_log_mills(first),
         Special::Log1mexp => logistic::log1mexp(first),
         Special::LogSinhc(order) => log_sinhc::log_sinhc(order, first),
+        Special::ScaledExponentialIntegral(order) => exponential_integral::scaled_exponential_integral(order, first),
         Special::Atan => arc_tangent::atan(first),
         Special::Acot => arc_tangent::acot(first),
         Special::GumbelLevelRight => gumbel_level::gumbel_level(true, first),

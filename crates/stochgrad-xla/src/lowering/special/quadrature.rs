@@ -85,6 +85,12 @@ pub(super) fn gamma_tail<'b, const N: usize>(a: Value<'b>, x: Value<'b>, upper: 
     })
 }
 
+/// The integral of exp(−x (e^u − 1) − n u) over u > 0, for x ≥ 1.
+pub(super) fn exponential_tail(n: f64, x: Value<'_>) -> Value<'_> {
+    let [mass] = integrate(|u| x * u.expm1() + u * n, |u| x * u.exp() + n, x + n, x);
+    mass
+}
+
 /// The integral of t^(a−1) (1 − t)^(b−1) over t < x, divided by x^a y^b.
 pub(super) fn beta_lower_tail<'b>(a: Value<'b>, b: Value<'b>, x: Value<'b>, y: Value<'b>) -> Value<'b> {
     let [mass, _]: [Value<'b>; 2] = function("beta_lower_tail", [a, b, x, y], |[a, b, x, y]| {

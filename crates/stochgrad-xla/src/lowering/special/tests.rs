@@ -241,6 +241,9 @@ fn gamma_family() {
             case(Special::LogSinhc(1), &[&REAL], 1e-13, 0.0),
             case(Special::LogSinhc(2), &[&REAL], 1e-12, 0.0),
             case(Special::LogSinhc(5), &[&REAL], 1e-10, 0.0),
+            case(Special::ScaledExponentialIntegral(0), &[&WIDE], 1e-14, 0.0),
+            case(Special::ScaledExponentialIntegral(1), &[&WIDE], 1e-13, 0.0),
+            case(Special::ScaledExponentialIntegral(4), &[&WIDE], 1e-13, 0.0),
             case(Special::LogSinhcDivergence, &[&REAL[2..16], &REAL[2..16]], 1e-11, 0.0),
         ],
     );
