@@ -58,7 +58,7 @@ fn measure(case: &Case, setup: &TrainingSetup, seconds: f64, ranks: &Rc<MpiRanks
     let mut together = training.on_ranks(ranks.clone());
     let is_first = ranks.rank() == 0;
     let [mut alone_times, mut apart_times, mut together_times] = [const { Vec::new() }; 3];
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         // The ranks that wait sleep, since waiting for a message would keep their processors busy.
         let end = Instant::now() + Duration::from_secs_f64(seconds);
         if is_first {
@@ -70,7 +70,7 @@ fn measure(case: &Case, setup: &TrainingSetup, seconds: f64, ranks: &Rc<MpiRanks
         let end = Instant::now() + Duration::from_secs_f64(seconds);
         apart_times.extend(steps(&mut apart, |_| Instant::now() < end)?);
         // All ranks make the same number of steps together.
-        let count = broadcast(ranks, apart_times.len() / ROUNDS)?.max(3);
+        let count = broadcast(ranks, apart_times.len() / round)?.max(3);
         together_times.extend(steps(&mut together, |number| number < count)?);
     }
     if is_first {

@@ -5,6 +5,9 @@ use mpi::topology::{Communicator as _, SimpleCommunicator};
 use mpi::traits::CommunicatorCollectives as _;
 use stochgrad_tape::{CommunicationError, Communicator};
 
+/// The number of ranks up to which each sends its part to every other one. Beyond, MPI chooses a way by itself.
+const FEW: usize = 8;
+
 /// All processes that `mpirun` started together; the only rank in a process that was started without it.
 ///
 /// A process can make it once. MPI ends when it is dropped, which waits for all ranks. After a panic, it ends all ranks
@@ -63,6 +66,27 @@ impl Communicator for MpiRanks {
             return Err(CommunicationError::Transport { message });
         }
         self.world.all_gather_into(part, all);
+        Ok(())
+    }
+
+    fn all_gather_in_place(&self, all: &mut [u8]) -> Result<(), CommunicationError> {
+        let (rank, size) = (self.rank(), self.size());
+        let length = all.len() / size;
+        if size > FEW || i32::try_from(length).is_err() {
+            let part = all[rank * length..][..length].to_vec();
+            return self.all_gather(&part, all);
+        }
+        for distance in 1..size {
+            let [to, from] = [(rank + distance) % size, (rank + size - distance) % size];
+            // The parts of this rank and of the other one, of which one comes first.
+            let (before, after) = all.split_at_mut(rank.max(from) * length);
+            let (own, other) = match rank < from {
+                true => (&before[rank * length..][..length], &mut after[..length]),
+                false => (&after[..length], &mut before[from * length..][..length]),
+            };
+            let [to, from] = [to, from].map(|rank| self.world.process_at_rank(rank as i32));
+            mpi::point_to_point::send_receive_into(own, &to, other, &from);
+        }
         Ok(())
     }
 }

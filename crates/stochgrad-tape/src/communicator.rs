@@ -67,6 +67,17 @@ pub trait Communicator {
     /// # Errors
     /// If the connection to another rank failed.
     fn all_gather(&self, part: &[u8], all: &mut [u8]) -> Result<(), CommunicationError>;
+
+    /// Gathers the parts of all other ranks: the part of this rank is already at its place in `all`, which is divided as
+    /// in [`all_gather`](Self::all_gather). A transport can save copies of large parts here.
+    ///
+    /// # Errors
+    /// As [`all_gather`](Self::all_gather).
+    fn all_gather_in_place(&self, all: &mut [u8]) -> Result<(), CommunicationError> {
+        let length = all.len() / self.size();
+        let part = all[self.rank() * length..][..length].to_vec();
+        self.all_gather(&part, all)
+    }
 }
 
 /// The only rank of a process that computes alone.

@@ -84,7 +84,9 @@ pub(crate) fn log_between<'t, F: Real>(
     let [zero, nothing] = [0.0, f64::NEG_INFINITY].map(|number| a.tape().constant(number));
     let possible = larger.held().gt(nothing);
     let larger = possible.select(larger, zero);
-    let excess = possible.select(smaller, nothing) - larger;
+    // A tail that does not matter has no derivative either: its own may overflow.
+    let matters = above((smaller - larger).held(), F::MIN_POSITIVE.to_f64().ln());
+    let excess = (possible * matters).select(smaller - larger, nothing);
     let log = larger + special::log1mexp(excess.map(Map::MinScalar(0.0)));
     let log = possible.select(log, nothing);
     // NaN stays NaN.

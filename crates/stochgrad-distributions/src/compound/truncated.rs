@@ -24,11 +24,13 @@ use crate::compound::bounds::{
 };
 use crate::compound::wrapper::lacks;
 use crate::derivative::implicit::implicit_path;
+use crate::derivative::underflow::finite_draws;
 use crate::discrete::tails::{Tail as TailOfCounts, of_probability};
 use crate::distribution::{IntegerSupport, confine_possible, log_unless_likely};
 use crate::noise::FoldedNoise;
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
+use stochgrad_tensor::map::Map;
 
 bounded! {
     /// Samples of a distribution given that they lie between two bounds, either of which may be infinite.
@@ -110,8 +112,9 @@ impl<'t, F: Real, D: Distribution<'t, F>> Between<Var<'t, F>, D> {
         let Ok(base) = self.quantiles() else { return value.tape().constant(f64::NAN) };
         let ([low, high], before, mass) = (self.ends(), self.before(), self.log_mass(base));
         let inside = |x: Var<'t, F>| {
-            let lower = || log_between(base, before, x) - mass;
-            let upper = || log_between(base, x, high) - mass;
+            // The difference may round to more than 0.
+            let lower = || (log_between(base, before, x) - mass).map(Map::MinScalar(0.0));
+            let upper = || (log_between(base, x, high) - mass).map(Map::MinScalar(0.0));
             match tail {
                 TailOfCounts::Lower => lower().exp(),
                 TailOfCounts::Upper => upper().exp(),
@@ -179,7 +182,8 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Between<Var<'t
         }
         let FoldedNoise { lower, tail, .. } = FoldedNoise::record(draw, tape, &event)?;
         let other = 1.0 - tail;
-        Ok(self.quantile(base, lower.select(tail, other), lower.select(other, tail)).stop_gradient())
+        let sample = self.quantile(base, lower.select(tail, other), lower.select(other, tail));
+        Ok(finite_draws(sample).stop_gradient())
     }
 
     fn validate(&self) -> DistributionResult<()> {

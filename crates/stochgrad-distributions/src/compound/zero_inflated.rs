@@ -250,7 +250,8 @@ impl<'t, F: Real, D: Distribution<'t, F>> StochasticDerivative<'t, F> for Inflat
         let down = is_zero.select(zero, slope / self.gate.complement().stop_gradient());
         let none = self.log_prob_each(x * 0.0).stop_gradient().exp();
         let up = is_zero.select(-slope / none, zero);
-        let count = || self.base.sample(&draw.purpose("count"));
+        // Not the noise of the sample itself: a sample of 0 may be a count of 0.
+        let count = || self.base.sample(&draw.purpose("count behind the gate"));
         Ok(Some(match side {
             Side::Right => Alternatives { values: vec![x * 0.0], weights: vec![down] },
             Side::Left => Alternatives { values: vec![count()?], weights: vec![up] },

@@ -122,7 +122,8 @@ impl<'t, F: Real> HalfStudentT<Var<'t, F>> {
 
     /// The standard quantile of a probability below, which is at most about a half. The probability above is `rest`.
     fn lower_quantile(&self, p: Var<'t, F>, rest: Var<'t, F>) -> Var<'t, F> {
-        let nu = self.degrees_of_freedom;
+        // Half of it must not be 0.
+        let nu = self.degrees_of_freedom.maximum(p.tape().constant(2.0 * F::MIN_POSITIVE.to_f64()));
         let [one, even] = [1.0, 0.5].map(|number| p.tape().constant(number));
         let flat = p / self.log_slope().exp();
         let is_flat = self.is_flat(flat);

@@ -170,6 +170,7 @@ impl<'t, F: Real> Distribution<'t, F> for NormalInverseGaussian<Var<'t, F>> {
         positive(name, "scale", self.scale)?;
         positive(name, "tailweight", self.tailweight)?;
         finite(name, "skewness", self.skewness)?;
+        finite(name, "scale * tailweight", self.scale * self.tailweight)?;
         let rest = self.tailweight - self.skewness.abs();
         let hint = "use tailweight * tanh() of an unconstrained number as the skewness";
         check_parameter(name, "tailweight - |skewness|", rest, "a positive number", hint, Condition::POSITIVE)

@@ -321,7 +321,10 @@ impl<'t, F: Real> Reparameterized<'t, F> for LinearGaussianStateSpace<Var<'t, F>
         let each = states.into_iter().enumerate().map(|(step, state)| {
             apply(own.observation, state) + apply(own.observation_scale_tril, errors.index(-2, step))
         });
-        self.observed(each)
+        let values = self.observed(each)?;
+        // States that grow in every step may leave the range of numbers.
+        finite("LinearGaussianStateSpace", "values", values)?;
+        Ok(values)
     }
 }
 

@@ -53,8 +53,8 @@ pub struct Shards<F: Real> {
     communicator: Rc<dyn Communicator>,
     count: usize,
     own: Range<usize>,
-    /// The parts of this rank, and those of all ranks.
-    parts: [Vec<F>; 2],
+    /// The parts of all shards, in their order.
+    parts: Vec<F>,
     /// The states of all ranks.
     states: Vec<State>,
     /// The reductions that are made next.
@@ -111,7 +111,7 @@ impl<F: Real> Shards<F> {
             communicator,
             count,
             own: first..first + each,
-            parts: [Vec::new(), Vec::new()],
+            parts: Vec::new(),
             states: vec![State::default(); ranks],
             next: Vec::new(),
         })
@@ -281,11 +281,11 @@ impl<F: Real> Shards<F> {
 
     /// Combines the parts of all shards, and gives the results to the programs of this rank.
     fn reduce(&mut self, programs: &mut [&mut Program<F>], positions: &mut Positions) -> TapeResult<()> {
-        let [own, all] = &mut self.parts;
         let elements: usize = self.next.iter().map(|&(_, elements)| elements).sum();
-        let (here, everywhere) = (elements * self.own.len(), elements * self.count);
-        own.resize(own.len().max(here), F::ZERO);
-        let mut rest = &mut own[..here];
+        let everywhere = elements * self.count;
+        self.parts.resize(self.parts.len().max(everywhere), F::ZERO);
+        let parts = &mut self.parts[..everywhere];
+        let mut rest = &mut parts[elements * self.own.start..];
         for (program, &position) in programs.iter_mut().zip(&*positions) {
             for (number, &(_, elements)) in self.next.iter().enumerate() {
                 let (part, others) = rest.split_at_mut(elements);
@@ -293,34 +293,42 @@ impl<F: Real> Shards<F> {
                 rest = others;
             }
         }
-        let parts = if self.states.len() == 1 {
-            &mut own[..here]
-        } else {
-            all.resize(all.len().max(everywhere), F::ZERO);
-            let (own, all) = (&own[..here], &mut all[..everywhere]);
-            self.communicator.all_gather(bytemuck::cast_slice(own), bytemuck::cast_slice_mut(all))?;
-            all
-        };
-        let (mut totals, others) = parts.split_at_mut(elements);
+        if self.states.len() > 1 {
+            self.communicator.all_gather_in_place(bytemuck::cast_slice_mut(parts))?;
+        }
         let mut start = 0;
         for (number, &(reduction, size)) in self.next.iter().enumerate() {
-            let (total, rest) = totals.split_at_mut(size);
-            for shard in others.chunks_exact(elements.max(1)) {
-                let pairs = total.iter_mut().zip(&shard[start..start + size]);
-                match reduction {
-                    ShardReduction::Sum => pairs.for_each(|(sum, &x)| *sum += x),
-                    ShardReduction::Level => {
-                        pairs.filter(|(level, x)| **x > **level).for_each(|(level, &x)| *level = x)
+            let shards = |at: Range<usize>| parts.chunks_exact(elements.max(1)).map(move |shard| &shard[at.clone()]);
+            for (program, &position) in programs.iter_mut().zip(&*positions) {
+                program.complete(position + number, |total| {
+                    // In blocks that stay in the caches.
+                    for (block, total) in total.chunks_mut(BLOCK).enumerate() {
+                        let from = start + block * BLOCK;
+                        combine(reduction, shards(from..from + total.len()), total);
                     }
-                }
+                });
             }
-            programs.iter_mut().zip(&*positions).for_each(|(program, &position)| {
-                program.complete(position + number, total);
-            });
-            (totals, start) = (rest, start + size);
+            start += size;
         }
         positions.iter_mut().for_each(|position| *position += self.next.len());
         Ok(())
+    }
+}
+
+/// The number of elements of all shards that are combined before the next ones.
+const BLOCK: usize = 4096;
+
+/// Combines the parts of all shards in their order.
+fn combine<'a, F: Real>(reduction: ShardReduction, mut shards: impl Iterator<Item = &'a [F]>, total: &mut [F]) {
+    if let Some(first) = shards.next() {
+        total.copy_from_slice(first);
+    }
+    for shard in shards {
+        let pairs = total.iter_mut().zip(shard);
+        match reduction {
+            ShardReduction::Sum => pairs.for_each(|(sum, &x)| *sum += x),
+            ShardReduction::Level => pairs.filter(|(level, x)| **x > **level).for_each(|(level, &x)| *level = x),
+        }
     }
 }
 
@@ -352,11 +360,11 @@ impl<F: Real> Program<F> {
         self.tape.inner.get_mut().nodes[part.index()].value.as_slice()
     }
 
-    /// Sets the result of the reduction at a position.
-    fn complete(&mut self, position: usize, total: &[F]) {
+    /// Sets the result of the reduction at a position, which a function writes.
+    fn complete(&mut self, position: usize, write: impl FnOnce(&mut [F])) {
         let (_, _, to) = self.work(position);
         let mut value = self.tape.pool.take(self.shapes[to.index()].clone());
-        value.make_mut().copy_from_slice(total);
+        write(value.make_mut());
         let inner = self.tape.inner.get_mut();
         inner.nodes[to.index()].value = value;
         for &id in &self.instructions[position].spent {

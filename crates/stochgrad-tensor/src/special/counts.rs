@@ -231,7 +231,7 @@ pub fn skellam_log_pmf(k: f64, rate_up: f64, rate_down: f64) -> f64 {
     } else {
         // Beyond, the sum of the rates could overflow, and the deviances below decide.
         if rate_up.max(rate_down) <= 1e306
-            && let Some(log) = large_log_pmf(k, rate_up, rate_down)
+            && let Some(log) = large_log_pmf(k, rate_up, rate_down).filter(|log| !log.is_nan())
         {
             return log;
         }

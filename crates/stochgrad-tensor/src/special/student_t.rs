@@ -192,7 +192,7 @@ pub fn student_t_icdf(p: f64, nu: f64) -> f64 {
     if !((0.0..=1.0).contains(&p) && in_domain(nu)) {
         return f64::NAN;
     }
-    let (centre, tail) = ((p - 0.5).abs(), p.min(1.0 - p));
+    let (centre, tail, nu) = ((p - 0.5).abs(), p.min(1.0 - p), nu.max(SMALLEST));
     if centre == 0.0 {
         return 0.0;
     }

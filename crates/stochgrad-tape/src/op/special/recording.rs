@@ -256,6 +256,9 @@ pub fn skellam_log_pmf<'t, F: Real>(k: Var<'t, F>, rate_up: Var<'t, F>, rate_dow
     let k = whole.select(k, tape.constant(0.0));
     let (up, down) = (rate_up.sqrt(), rate_down.sqrt());
     let log = k * (up.ln() - down.ln()) - (up - down).square() + log_bessel_ie(k.abs(), up * down * 2.0);
+    // The terms of numbers that are improbably large overflow to both infinities.
+    let improbable = log.held().map(Map::IsNan) * (1.0 - (up + down).held().map(Map::IsNan));
+    let log = improbable.select(tape.constant(f64::NEG_INFINITY), log);
     // NaN stays NaN.
     whole.select(log, given.map(Map::MinScalar(f64::NEG_INFINITY)))
 }
