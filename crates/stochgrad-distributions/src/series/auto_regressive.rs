@@ -212,7 +212,8 @@ impl<'t, F: Real> Reparameterized<'t, F> for AutoRegressive<Var<'t, F>> {
         let noise = draw.record_normal(self.initial.tape(), &self.event_shape())?;
         let values = self.recursion(|step| noise.index(-1, step) * self.scale)?;
         // Coefficients outside of the stable range let sequences grow beyond all numbers.
-        finite("AutoRegressive", "values", values)?;
+        let hint = "the sequence grows beyond all numbers; use coefficients of a stable sequence, or fewer steps";
+        check_parameter("AutoRegressive", "values", values, "finite numbers", hint, Condition::Finite)?;
         Ok(values)
     }
 }

@@ -323,7 +323,8 @@ impl<'t, F: Real> Reparameterized<'t, F> for LinearGaussianStateSpace<Var<'t, F>
         });
         let values = self.observed(each)?;
         // States that grow in every step may leave the range of numbers.
-        finite("LinearGaussianStateSpace", "values", values)?;
+        let hint = "the states grow beyond all numbers; use a stable transition, or fewer steps";
+        check_parameter("LinearGaussianStateSpace", "values", values, "finite numbers", hint, Condition::Finite)?;
         Ok(values)
     }
 }
