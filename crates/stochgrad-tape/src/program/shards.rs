@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use std::ops::Range;
 use std::panic::Location;
 use std::rc::Rc;
-use stochgrad_tensor::{Real, instantiated};
+use stochgrad_tensor::{Real, Tensor, instantiated};
 
 /// The shards of a plate and the ranks that hold them. Runs the programs of all shards together.
 ///
@@ -53,8 +53,11 @@ pub struct Shards<F: Real> {
     communicator: Rc<dyn Communicator>,
     count: usize,
     own: Range<usize>,
-    /// The parts of all shards, in their order.
+    /// A block of the parts of all shards, in their order.
     parts: Vec<F>,
+    /// The operands of the reductions that are made, then their results: those of the first program of this rank, then
+    /// those of the next ones.
+    totals: Vec<Tensor<F>>,
     /// The states of all ranks.
     states: Vec<State>,
     /// The reductions that are made next.
@@ -72,9 +75,9 @@ type State = [u64; 3];
 
 const FAILED: State = [u64::MAX, 0, 0];
 
-/// The size in bytes up to which the parts of several reductions are sent in one message. A larger one would gain
-/// nothing, and each rank keeps the parts of all shards.
-const LARGEST: usize = 1 << 26;
+/// The size in bytes of the blocks of a part that the ranks send to each other. The blocks of a few shards stay in the
+/// caches until they are combined.
+const BLOCK: usize = 1 << 18;
 
 fn state(next: &[Next]) -> State {
     if let &[(reduction, elements)] = next {
@@ -112,6 +115,7 @@ impl<F: Real> Shards<F> {
             count,
             own: first..first + each,
             parts: Vec::new(),
+            totals: Vec::new(),
             states: vec![State::default(); ranks],
             next: Vec::new(),
         })
@@ -229,13 +233,7 @@ impl<F: Real> Shards<F> {
         let next = &mut self.next;
         next.clear();
         let (Some(first), Some(&position)) = (programs.first(), positions.first()) else { return Ok(()) };
-        let largest = LARGEST / self.count / size_of::<F>();
-        let mut elements = 0;
-        next.extend(first.collectives_at(position).take_while(|&(_, size)| {
-            let is_first = elements == 0;
-            elements += size;
-            is_first || elements <= largest
-        }));
+        next.extend(first.collectives_at(position));
         for (program, &position) in programs.iter().zip(&*positions).skip(1) {
             // Sizes may decide what a program computes first, so that one of them needs a result earlier than others.
             if !program.collectives_at(position).take(next.len()).eq(next.iter().copied()) {
@@ -281,42 +279,74 @@ impl<F: Real> Shards<F> {
 
     /// Combines the parts of all shards, and gives the results to the programs of this rank.
     fn reduce(&mut self, programs: &mut [&mut Program<F>], positions: &mut Positions) -> TapeResult<()> {
-        let elements: usize = self.next.iter().map(|&(_, elements)| elements).sum();
-        let everywhere = elements * self.count;
-        self.parts.resize(self.parts.len().max(everywhere), F::ZERO);
-        let parts = &mut self.parts[..everywhere];
-        let mut rest = &mut parts[elements * self.own.start..];
+        self.totals.clear();
         for (program, &position) in programs.iter_mut().zip(&*positions) {
-            for (number, &(_, elements)) in self.next.iter().enumerate() {
-                let (part, others) = rest.split_at_mut(elements);
-                part.copy_from_slice(program.part(position + number));
-                rest = others;
+            self.totals.extend((0..self.next.len()).map(|number| program.take_part(position + number)));
+        }
+        let elements: usize = self.next.iter().map(|&(_, elements)| elements).sum();
+        let largest = BLOCK / size_of::<F>();
+        let mut start = 0;
+        while start < elements {
+            let block = start..elements.min(start + largest);
+            self.reduce_block(block.clone())?;
+            start = block.end;
+        }
+        let mut totals = self.totals.drain(..);
+        for (program, position) in programs.iter_mut().zip(&mut *positions) {
+            for total in totals.by_ref().take(self.next.len()) {
+                program.complete(*position, total);
+                *position += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Combines a block of the elements of the next reductions.
+    fn reduce_block(&mut self, block: Range<usize>) -> TapeResult<()> {
+        let (length, reductions) = (block.len(), self.next.len());
+        self.parts.resize(self.parts.len().max(length * self.count), F::ZERO);
+        let parts = &mut self.parts[..length * self.count];
+        let own = parts[length * self.own.start..].chunks_exact_mut(length);
+        for (operands, own) in self.totals.chunks_exact(reductions).zip(own) {
+            for Piece { number, of_block, of_part, .. } in pieces(&self.next, &block) {
+                own[of_block].copy_from_slice(&operands[number].as_slice()[of_part]);
             }
         }
         if self.states.len() > 1 {
             self.communicator.all_gather_in_place(bytemuck::cast_slice_mut(parts))?;
         }
-        let mut start = 0;
-        for (number, &(reduction, size)) in self.next.iter().enumerate() {
-            let shards = |at: Range<usize>| parts.chunks_exact(elements.max(1)).map(move |shard| &shard[at.clone()]);
-            for (program, &position) in programs.iter_mut().zip(&*positions) {
-                program.complete(position + number, |total| {
-                    // In blocks that stay in the caches.
-                    for (block, total) in total.chunks_mut(BLOCK).enumerate() {
-                        let from = start + block * BLOCK;
-                        combine(reduction, shards(from..from + total.len()), total);
-                    }
-                });
+        for totals in self.totals.chunks_exact_mut(reductions) {
+            for Piece { number, reduction, of_block, of_part } in pieces(&self.next, &block) {
+                let shards = parts.chunks_exact(length).map(|shard| &shard[of_block.clone()]);
+                combine(reduction, shards, &mut totals[number].make_mut()[of_part]);
             }
-            start += size;
         }
-        positions.iter_mut().for_each(|position| *position += self.next.len());
         Ok(())
     }
 }
 
-/// The number of elements of all shards that are combined before the next ones.
-const BLOCK: usize = 4096;
+/// The elements of a block that belong to one of the reductions.
+struct Piece {
+    /// The number of the reduction.
+    number: usize,
+    reduction: ShardReduction,
+    of_block: Range<usize>,
+    /// The place among the elements of the reduction.
+    of_part: Range<usize>,
+}
+
+/// Divides a block of the elements of reductions, which follow each other.
+fn pieces(reductions: &[Next], block: &Range<usize>) -> impl Iterator<Item = Piece> {
+    let ends = reductions.iter().scan(0, |end, &(reduction, elements)| {
+        *end += elements;
+        Some((reduction, *end - elements, *end))
+    });
+    ends.enumerate().filter_map(|(number, (reduction, start, end))| {
+        let common = start.max(block.start)..end.min(block.end);
+        let within = |from: usize| common.start - from..common.end - from;
+        (!common.is_empty()).then(|| Piece { number, reduction, of_block: within(block.start), of_part: within(start) })
+    })
+}
 
 /// Combines the parts of all shards in their order.
 fn combine<'a, F: Real>(reduction: ShardReduction, mut shards: impl Iterator<Item = &'a [F]>, total: &mut [F]) {
@@ -354,19 +384,25 @@ impl<F: Real> Program<F> {
         })
     }
 
-    /// The part of this shard in the reduction at a position.
-    fn part(&mut self, position: usize) -> &[F] {
-        let (_, part, _) = self.work(position);
-        self.tape.inner.get_mut().nodes[part.index()].value.as_slice()
+    /// The part of this shard in the reduction at a position, in a buffer for the result: its own one, if nothing else
+    /// needs the part.
+    fn take_part(&mut self, position: usize) -> Tensor<F> {
+        let (_, part, to) = self.work(position);
+        let inner = self.tape.inner.get_mut();
+        let node = &mut inner.nodes[part.index()];
+        if node.pooled && node.value.is_unique() && self.instructions[position].spent.contains(&part) {
+            return std::mem::replace(&mut node.value, inner.placeholder.clone());
+        }
+        let mut copy = self.tape.pool.take(self.shapes[to.index()].clone());
+        copy.make_mut().copy_from_slice(node.value.as_slice());
+        copy
     }
 
-    /// Sets the result of the reduction at a position, which a function writes.
-    fn complete(&mut self, position: usize, write: impl FnOnce(&mut [F])) {
+    /// Sets the result of the reduction at a position.
+    fn complete(&mut self, position: usize, total: Tensor<F>) {
         let (_, _, to) = self.work(position);
-        let mut value = self.tape.pool.take(self.shapes[to.index()].clone());
-        write(value.make_mut());
         let inner = self.tape.inner.get_mut();
-        inner.nodes[to.index()].value = value;
+        inner.nodes[to.index()].value = total;
         for &id in &self.instructions[position].spent {
             release(inner, &self.tape.pool, id);
         }
