@@ -69,13 +69,13 @@ fn values<'b>(
             Fill::Uniform | Fill::Mirrored => open_unit(words, element, kind == Fill::Mirrored),
             _ => unfold(kind, folded_unit(words, element)),
         };
-        return values.transpose(&[1, 0]).reshape(&flat);
+        return values.transpose(&[1, 0]).reshape(&flat).barrier();
     }
     let uniform = open_unit(words, element, false);
     let [radius, angle] = [0, 1].map(|first| uniform.strided_slice(0, first, whole / 2, 2));
     let pair = Shape::from([whole / 2, 1, number]);
     let [one, other] = box_muller(radius, angle).map(|values| values.reshape(&pair));
-    one.concat(&[other], 1).transpose(&[2, 0, 1]).reshape(&flat)
+    one.concat(&[other], 1).transpose(&[2, 0, 1]).reshape(&flat).barrier()
 }
 
 /// Eight uniform values in (0, 1) for each element, for samplers that need several: slot `i` of the result has the

@@ -21,15 +21,19 @@ fn between<'b>(x: Value<'b>, m: Value<'b>, difference: Value<'b>) -> Value<'b> {
 pub(crate) fn deviance_by_log<'b>(x: Value<'b>, m: Value<'b>) -> Value<'b> {
     single("deviance_by_log", [x, m], |[x, m]| {
         let shift = m - x;
-        let (own, other) = (x.exp(), m.exp());
+        // In two factors, since e^x may overflow where the deviance does not.
+        let half = (x * 0.5).exp();
+        let (own, other) = (half * half, m.exp());
         let near = {
             let factor = (3..=17).rev().fold(x.fill(1.0), |factor, n| shift / f64::from(n) * factor + 1.0);
-            own * (shift * shift * 0.5 * factor)
+            shift * shift * 0.5 * factor
         };
         // The shift may be infinite where the exponential is 0.
         let above = own.equal(0.0).select(other, other - own * (shift + 1.0));
-        let below = own * (shift.expm1() - shift);
-        let value = shift.abs().lt(0.5).select(near, shift.gt(0.0).select(above, below));
+        let above = (own.equal(f64::INFINITY) & shift.lt(f64::INFINITY)).select(f64::INFINITY, above);
+        let below = shift.expm1() - shift;
+        let is_near = shift.abs().lt(1.0);
+        let value = (is_near | shift.le(0.0)).select(half * (half * is_near.select(near, below)), above);
         let value = (m.equal(f64::NEG_INFINITY) & !x.is_nan()).select(f64::INFINITY, value);
         x.equal(f64::NEG_INFINITY).select(other, value)
     })
