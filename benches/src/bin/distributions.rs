@@ -41,7 +41,8 @@ fn distributions() -> Vec<(&'static str, Vec<f64>, Build)> {
         "BetaBinomial", [2.0, 3.0] => |p| BetaBinomial::new(10.0, p[0], p[1]);
         "Geometric", [0.3] => |p| Geometric::from_probabilities(p[0]);
         "NegativeBinomial", [0.3] => |p| NegativeBinomial::from_logits(3.0, p[0]);
-        "Hypergeometric", [52.0] => |p| Hypergeometric::new(p[0], 12.0, 9.0);
+        "Hypergeometric", [52.0] => |p| Hypergeometric::new(p[0].stop_gradient(), 12.0, 9.0);
+        "Zeta", [2.5] => |p| Zeta::new(p[0]);
         "Zipf", [1.3] => |p| Zipf::new(1000, p[0]);
         "Poisson", [4.0] => |p| Poisson::from_rate(p[0]);
         "ZeroInflated", [0.3, 4.0] => |p| ZeroInflated::from_probability(p[0], Poisson::from_rate(p[1])).expect("numbers");

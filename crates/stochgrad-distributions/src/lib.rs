@@ -62,7 +62,7 @@ pub use continuous::{
 pub use derivative::{implicit_path, weak};
 pub use discrete::{
     Bernoulli, BetaBinomial, Binomial, Categorical, Delta, DiscreteUniform, Empirical, Geometric, Hypergeometric,
-    NegativeBinomial, OneHotCategorical, OrderedLogistic, Poisson, Skellam, Zipf,
+    NegativeBinomial, OneHotCategorical, OrderedLogistic, Poisson, Skellam, Zeta, Zipf,
 };
 pub use distribution::{
     Alternatives, Boundary, Capabilities, ClosedFormEntropy, ConditionalCumulative, Conditionals,

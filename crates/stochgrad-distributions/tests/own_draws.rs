@@ -356,6 +356,7 @@ macro_rules! cases {
                 Kind::Drawn,
                 grid(&[0.0, 1.0, 1e3, 1e5], &[0.0, 1.0, 1e3]),
             ),
+            ("Zeta", |p| Box::new(Zeta::new(p[0])), Kind::Scored, line(&[1.25, 2.0, 10.0, 1e8, 1e30])),
             ("Zipf", |p| Box::new(Zipf::new(1000, p[0])), Kind::Scored, line(&[1e-8, 1.0, 10.0, 300.0])),
             (
                 "ZeroInflated",

@@ -41,6 +41,10 @@ fn assert_mean(values: &[f64], expected: f64) {
     assert_relative_eq!(average, expected, epsilon = 5.0 * (variance / count).sqrt(), max_relative = 1e-12);
 }
 
+/// The distributions whose fourth moment is infinite with the parameters of the catalogue: the mean of the squares of their
+/// samples has no standard error.
+const HEAVY_TAILED: [&str; 4] = ["InverseGamma", "LogLogistic", "Pareto", "Zeta"];
+
 #[test]
 fn samples_have_the_stated_moments() {
     const SAMPLES: usize = 2000;
@@ -63,7 +67,8 @@ fn samples_have_the_stated_moments() {
             assert_mean(values, expected);
         }
         // The variance of angles is circular.
-        let Some(variance) = live.variance().filter(|_| live.support() != Support::Angles) else { continue };
+        let is_tested = live.support() != Support::Angles && !HEAVY_TAILED.contains(&live.name());
+        let Some(variance) = live.variance().filter(|_| is_tested) else { continue };
         let variance = variance.peek().unwrap();
         if variance.all_finite() {
             variances += 1;

@@ -128,6 +128,8 @@ mod book {
     mod coming_from {}
     #[doc = include_str!("../../../docs/plates.md")]
     mod plates {}
+    #[doc = include_str!("../../../docs/own_methods.md")]
+    mod own_methods {}
     #[doc = include_str!("../../../docs/testing.md")]
     mod testing {}
     #[doc = include_str!("../../../docs/training.md")]
@@ -193,7 +195,7 @@ mod book {
             normal_inverse_gaussian one_hot_categorical ordered_logistic pareto plackett_luce poisson power_spherical
             projected_normal quantized rayleigh relaxed_bernoulli relaxed_one_hot_categorical sinh_arcsinh skellam
             skew_normal student_t transformed_distribution triangular truncated truncated_normal uniform von_mises
-            von_mises_fisher weibull wishart zero_inflated zipf
+            von_mises_fisher weibull wishart zero_inflated zeta zipf
         }
     }
 

@@ -1,6 +1,6 @@
 //! The names of a typical program: `use stochgrad::prelude::*;`.
 //!
-//! The prelude holds what every model needs, the methods of the table in the guide (`docs/guide.md`) and the most
+//! The prelude holds what every model needs, most methods of the table in the guide (`docs/guide.md`) and the most
 //! common distributions. Import everything else from its module: [`distributions`](crate::distributions),
 //! [`estimators`](crate::estimators), [`graph`](crate::graph), [`nn`](crate::nn), `train`,
 //! [`check`](crate::check), [`tape`](crate::tape) or [`tensor`](crate::tensor).

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use stochgrad::distributions::{
     Bijector, Chi, Family, FisherF, GeneralizedExtremeValue, GeneralizedPareto, HalfCauchy, HalfNormal, HalfStudentT,
     Id, Kumaraswamy, Levy, LogLogistic, LogNormal, Maxwell, Pareto, Rayleigh, Relaxed, Reparameterized,
-    ScoreDifferentiable, TransformedDistribution, Triangular, Truncated, TruncatedNormal, Weibull,
+    ScoreDifferentiable, TransformedDistribution, Triangular, Truncated, TruncatedNormal, Weibull, Zeta,
 };
 use stochgrad::distributions::{Exponential, Laplace, Uniform};
 use stochgrad::estimators::{Constant, MovingAverage, Temperature};
@@ -293,6 +293,7 @@ fn distributions_with_a_boundary() {
     positive::<Truncated<Id, Exponential<Id>>>(by_path, |a, b| {
         Truncated::new(Exponential::from_scale(b), a * 0.1, 50.0).expect("numbers")
     });
+    positive::<Zeta<Id>>(by_score, |_, b| Zeta::new(b + 1.0));
     positive::<LogLogistic<Id>>(by_path, |a, b| LogLogistic::new(a, b));
     positive::<LogLogistic<Id>>(by_score, |a, b| LogLogistic::new(a, b));
     positive::<FisherF<Id>>(by_score, |a, b| FisherF::new(a, b));

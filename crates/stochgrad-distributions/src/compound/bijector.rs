@@ -60,7 +60,8 @@ pub enum Bijector<V = stochgrad_tape::Id> {
     Softplus,
     /// The hyperbolic tangent.
     Tanh,
-    /// A power of a positive number. The exponent is not 0.
+    /// A power of a positive number. The exponent is not 0, and its size is between 5.6e-306 and 1.8e305 (3e-36 and 3.4e35
+    /// in `f32`), so that the logarithms of the values are numbers.
     Power(V),
     /// From vectors to the simplex: the softmax of the vector with a 0 appended.
     SoftmaxCentred,
@@ -381,6 +382,14 @@ impl<'t, F: Real> InvertibleMap<'t, F> for Bijector<Var<'t, F>> {
             if name != "shift" {
                 let hint = "a map by 0 has no inverse; use exp() or softplus() of an unconstrained number";
                 check_parameter("TransformedDistribution", name, var, "different from 0", hint, Condition::NotZero)?;
+            }
+            if name == "exponent" {
+                // The logarithm of a value, times or divided by the exponent, is a number.
+                let most = F::MAX.to_f64() * 1e-3;
+                let condition = Condition::Between { low: most.recip(), high: most };
+                let expected = "a size between 5.6e-306 and 1.8e305 (3e-36 and 3.4e35 in f32)";
+                let hint = "the powers of such an exponent have logarithms beyond the range of numbers";
+                check_parameter("TransformedDistribution", name, var.abs(), expected, hint, condition)?;
             }
         }
         Ok(())

@@ -2,10 +2,11 @@
 //! 0, in front of a distribution of counts.
 
 use crate::compound::wrapper::lacks;
-use crate::distribution::above;
+use crate::distribution::{above, held_at_infinity};
 use crate::error::{DistributionError, DistributionResult};
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
+use stochgrad_tensor::zip::Zip;
 
 /// Checks that a gate fits a distribution of counts.
 ///
@@ -58,6 +59,18 @@ pub(crate) fn log_open<'t, F: Real>(gate: ProbabilityOrLogit<Var<'t, F>>) -> Var
         }
         ProbabilityOrLogit::Logit(_) => gate.logs().1,
     }
+}
+
+/// The variance of a count, given the mean and the variance of a count behind the open gate. With zero derivatives where
+/// it overflows.
+pub(crate) fn gated_variance<'t, F: Real>(
+    gate: ProbabilityOrLogit<Var<'t, F>>,
+    mean: Var<'t, F>,
+    variance: Var<'t, F>,
+) -> Var<'t, F> {
+    let (closed, open) = (gate.probability(), gate.complement());
+    // A closed gate leaves nothing of an infinite variance, and a factor for each mean nothing of a square that overflows.
+    held_at_infinity(variance.zip(Zip::Weigh, open) + (closed * mean) * (open * mean))
 }
 
 /// Weights of alternatives where `here` is not 0, multiplied by it, and 0 elsewhere. The weights may have more axes, for

@@ -26,7 +26,9 @@
 //! The sample of $Y$ from which its own weak derivative starts is $X$ with probability $P(Y > 0)$, else 0. Where one of
 //! two counts that are compared is 0, a positive count stands for it.
 
-use crate::compound::gate::{check_gate, gated, gated_parameters, log_open, values_with_zero, weights_where};
+use crate::compound::gate::{
+    check_gate, gated, gated_parameters, gated_variance, log_open, values_with_zero, weights_where,
+};
 use crate::compound::wrapper::lacks;
 use crate::discrete::Bernoulli;
 use crate::discrete::tails::{Tail, of_probability};
@@ -211,10 +213,12 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Positive<Var<'
     fn variance(&self) -> Option<Var<'t, F>> {
         let base = self.quantiles().ok()?;
         let (none, some) = (base.cdf(self.gate.var().tape().constant(0.0)), self.survival_at(base, 0.0));
+        // Where the probability of 0 underflows, its derivative is multiplied by a square that may overflow.
+        let none = none.held().select(none, none.held());
         let positive = self.base.mean()? / some;
         // Of positive counts, and then with those that the gate removes.
         let own = self.base.variance()? / some - positive * (positive * none);
-        Some(self.gate.complement() * (own + self.gate.probability() * positive.square()))
+        Some(gated_variance(self.gate, positive, own))
     }
 
     fn validate(&self) -> DistributionResult<()> {

@@ -24,6 +24,7 @@ use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
 use crate::sampled_by_rand;
 use stochgrad_tape::{Id, IdMap, Tape};
+use stochgrad_tensor::zip::Zip;
 
 /// A mixture of two distributions with the same event shape. Nest mixtures for more than two.
 ///
@@ -162,13 +163,25 @@ sampled_by_rand!([A: TensorDistribution<F>, B: TensorDistribution<F>] Mixture<Te
 impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, F>, A, B> {
     /// The weighted sum of a value of each distribution.
     fn average(&self, first: Var<'t, F>, second: Var<'t, F>) -> Var<'t, F> {
-        let wide = |mut weight: Var<'t, F>| {
-            for _ in 0..self.element_rank() {
-                weight = weight.unsqueeze(-1);
-            }
-            weight
+        let [of_first, of_second] = self.wide_weights();
+        of_first * first + of_second * second
+    }
+
+    /// The weighted sum of a moment of each distribution. A moment of weight 0 counts as 0, also where it or its
+    /// derivatives are infinite.
+    fn average_moment(&self, first: Var<'t, F>, second: Var<'t, F>) -> Var<'t, F> {
+        let [of_first, of_second] = self.wide_weights().map(Var::held);
+        let part = |weight: Var<'t, F>, held: Var<'t, F>, moment: Var<'t, F>| {
+            held.select(moment, moment.held()).zip(Zip::Weigh, weight)
         };
-        wide(self.weight.probability()) * first + wide(self.weight.complement()) * second
+        let [weight, other] = self.wide_weights();
+        part(weight, of_first, first) + part(other, of_second, second)
+    }
+
+    /// The weights, with the axes of an element.
+    fn wide_weights(&self) -> [Var<'t, F>; 2] {
+        let wide = |weight: Var<'t, F>| (0..self.element_rank()).fold(weight, |weight, _| weight.unsqueeze(-1));
+        [wide(self.weight.probability()), wide(self.weight.complement())]
     }
 
     /// The weighted sum of a probability of each distribution. The weights are divided by their sum, which may have
@@ -249,7 +262,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
-        Some(self.average(self.first.mean()?, self.second.mean()?))
+        Some(self.average_moment(self.first.mean()?, self.second.mean()?))
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
@@ -257,7 +270,7 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Distribution<'
         let spread = |distribution: &dyn Distribution<'t, F>| {
             Some(distribution.variance()? + (distribution.mean()? - mean).square())
         };
-        Some(self.average(spread(&self.first)?, spread(&self.second)?))
+        Some(self.average_moment(spread(&self.first)?, spread(&self.second)?))
     }
 
     fn validate(&self) -> DistributionResult<()> {

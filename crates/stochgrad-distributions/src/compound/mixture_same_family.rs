@@ -21,6 +21,7 @@ use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
 use crate::sampled_by_rand;
 use stochgrad_tape::{Id, IdMap, Tape};
+use stochgrad_tensor::zip::Zip;
 
 /// A mixture whose components are the elements along the last independent axis of one distribution.
 ///
@@ -172,12 +173,20 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
 
     /// The weighted sum of values of the components.
     fn average(&self, of_each: Var<'t, F>) -> Var<'t, F> {
-        let mut weights = self.weights.probabilities();
-        for _ in 0..self.rank() {
-            weights = weights.unsqueeze(-1);
-        }
-        let axis = -1 - self.rank() as isize;
-        (weights * of_each).sum_axis(axis)
+        (self.wide_weights() * of_each).sum_axis(-1 - self.rank() as isize)
+    }
+
+    /// The weighted sum of moments of the components. A moment of weight 0 counts as 0, also where it or its
+    /// derivatives are infinite.
+    fn average_moment(&self, of_each: Var<'t, F>) -> Var<'t, F> {
+        let weights = self.wide_weights();
+        let counted = weights.held().select(of_each, of_each.held());
+        counted.zip(Zip::Weigh, weights).sum_axis(-1 - self.rank() as isize)
+    }
+
+    /// The weights, with the axes of an element of a component.
+    fn wide_weights(&self) -> Var<'t, F> {
+        (0..self.rank()).fold(self.weights.probabilities(), |weights, _| weights.unsqueeze(-1))
     }
 
     /// The weighted sum of probabilities of the components. The weights are divided by their sum, which may have
@@ -275,13 +284,13 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Blend<Var<'t, 
     }
 
     fn mean(&self) -> Option<Var<'t, F>> {
-        Some(self.average(self.components.mean()?))
+        Some(self.average_moment(self.components.mean()?))
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
         let (mean, means) = (self.mean()?, self.components.mean()?);
         let spread = self.components.variance()? + (means - self.wide(mean)).square();
-        Some(self.average(spread))
+        Some(self.average_moment(spread))
     }
 
     fn validate(&self) -> DistributionResult<()> {

@@ -157,7 +157,7 @@ impl<D, B> Image<D, B> {
         B: InvertibleMap<'t, F>,
     {
         let shape = if self.of_numbers() { Shape::scalar() } else { self.base.event_shape() };
-        self.bijector.forward(like.tape().constant(Tensor::from_fn(shape, |_| F::from_f64(0.5)))).held()
+        self.bijector.image(like.tape().constant(Tensor::from_fn(shape, |_| F::from_f64(0.5)))).held()
     }
 
     /// The image of a value of the distribution inside, which remembers that value.

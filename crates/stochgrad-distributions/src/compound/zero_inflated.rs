@@ -17,7 +17,9 @@
 //!
 //! The probability that a count of 0 is that of $Y$ is $(1 - \pi) P(Y = 0) / P(X = 0)$, and larger counts always are.
 
-use crate::compound::gate::{check_gate, gated, gated_parameters, log_open, values_with_zero, weights_where};
+use crate::compound::gate::{
+    check_gate, gated, gated_parameters, gated_variance, log_open, values_with_zero, weights_where,
+};
 use crate::compound::log_average::log_average;
 use crate::compound::mixture::side_by_side;
 use crate::compound::wrapper::lacks;
@@ -146,7 +148,7 @@ impl<'t, F: Real, D: Distribution<'t, F>> Distribution<'t, F> for Inflated<Var<'
 
     fn variance(&self) -> Option<Var<'t, F>> {
         let (mean, variance) = (self.base.mean()?, self.base.variance()?);
-        Some(self.gate.complement() * (variance + self.gate.probability() * mean.square()))
+        Some(gated_variance(self.gate, mean, variance))
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {

@@ -18,7 +18,7 @@
 //!
 //! Source: Kotz, Kozubowski and Podgórski, "The Laplace distribution and generalizations", 2001.
 
-use crate::derivative::underflow::finite_draws;
+use crate::derivative::underflow::finite_draws_around;
 use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::distribution::{Tempered, above, confine_real, one_minus_exp};
 use crate::prelude::*;
@@ -184,7 +184,10 @@ impl<'t, F: Real> Distribution<'t, F> for AsymmetricLaplace<Var<'t, F>> {
 
     fn variance(&self) -> Option<Var<'t, F>> {
         // κ² + 1/κ², as a function of a difference whose derivative has no terms of both signs.
-        let difference = self.asymmetry - self.asymmetry.recip();
+        let asymmetry = self.asymmetry;
+        // Beside a large asymmetry the inverse is rounding, and its derivative underflows.
+        let inverse = above(asymmetry, F::EPSILON.to_f64().recip()).select(asymmetry.held().recip(), asymmetry.recip());
+        let difference = asymmetry - inverse;
         let variance = (self.scale * difference).square() + self.scale.square() * 2.0;
         Some(variance.broadcast_to(self.event_shape()))
     }
@@ -241,7 +244,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for AsymmetricLaplace<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let noise = |purpose| draw.purpose(purpose).record_exponential(self.location.tape(), &self.event_shape());
         let [below, above] = self.lengths();
-        Ok(finite_draws(self.location + (above * noise("above")? - below * noise("below")?)))
+        Ok(finite_draws_around(self.location + (above * noise("above")? - below * noise("below")?)))
     }
 }
 
@@ -257,14 +260,16 @@ impl<'t, F: Real> WeakDerivative<'t, F> for AsymmetricLaplace<Var<'t, F>> {
         let [below, above] = distribution.lengths();
         match parameter {
             0 => {
-                let level = |e: Var<'t, F>| (finite_draws(location + above * e), finite_draws(location - below * e));
+                let level = |e: Var<'t, F>| {
+                    (finite_draws_around(location + above * e), finite_draws_around(location - below * e))
+                };
                 location_derivative(tape, draw, &event, distribution.log_height().exp(), level).map(Some)
             }
             1 => {
                 let z = distribution.standardize(sample.stop_gradient());
                 let outward = |e: Var<'t, F>| {
                     let step = (-z).step().select(-below, above) * e;
-                    finite_draws(sample.stop_gradient() + step)
+                    finite_draws_around(sample.stop_gradient() + step)
                 };
                 scale_derivative(tape, draw, &event, distribution.scale, outward).map(Some)
             }
@@ -272,7 +277,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for AsymmetricLaplace<Var<'t, F>> {
                 let noise = |purpose| draw.purpose(purpose).record_exponential(tape, &event);
                 let sum = noise("first")? + noise("second")?;
                 let [lower, upper] = distribution.shares().map(|share| share / distribution.asymmetry);
-                let values = [location - below * sum, location + above * sum].map(finite_draws);
+                let values = [location - below * sum, location + above * sum].map(finite_draws_around);
                 Ok(Some(Alternatives { values: values.to_vec(), weights: vec![lower, -upper] }))
             }
             _ => Ok(None),

@@ -6,6 +6,9 @@
 //! Parameters: `alpha` $\alpha > 0$ and `beta` $\beta > 0$, the two concentrations. The parameters broadcast; their
 //! common shape is the event shape, and each element is an independent value. Support: the open unit interval.
 //!
+//! Concentrations of which the smaller one, divided by their sum, is below the smallest normal number (2.3e-308,
+//! 1.2e-38 in `f32`) are refused: the samples are at an end to rounding.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
@@ -25,8 +28,8 @@ use crate::derivative::underflow::held_above_underflow;
 use crate::derivative::weak_gamma::weak_log_odds;
 use crate::derivative::weak_shape::ratio_parts;
 use crate::distribution::WeaklyReparameterized;
+use crate::distribution::{Declared, above, finite_end, log_of_either, step_of_kernels};
 use crate::distribution::{WeakNoise, WeakPath};
-use crate::distribution::{above, finite_end, log_of_either, step_of_kernels};
 use crate::noise::FoldedNoise;
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
@@ -125,7 +128,26 @@ impl<'t, F: Real> Beta<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
-    declared!();
+    fn name(&self) -> &'static str {
+        self.declared_name()
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        self.declared_parameters()
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.declared_event_shape()
+    }
+
+    fn support(&self) -> Support {
+        self.declared_support()
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        self.declared_validate()?;
+        comparable("Beta", self.alpha, self.beta)
+    }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         if let Some(odds) = log_odds_of(value) {
@@ -322,6 +344,23 @@ fn inside<F: Real>(log_odds: Var<'_, F>) -> Var<'_, F> {
     marked(held_above_underflow("Beta", value), log_odds)
 }
 
+/// Checks that the smaller one of two concentrations is a number in units of their sum: otherwise the mean distance of the
+/// samples from an end underflows.
+///
+/// # Errors
+/// Names the first element for which it is not.
+pub(crate) fn comparable<'t, F: Real>(
+    distribution: &'static str,
+    alpha: Var<'t, F>,
+    beta: Var<'t, F>,
+) -> DistributionResult<()> {
+    let share = alpha.minimum(beta) / (alpha + beta);
+    let condition = Condition::Between { low: F::MIN_POSITIVE.to_f64(), high: 1.0 };
+    let hint = "the samples are at an end to rounding; use concentrations of sizes that are less different";
+    let expected = "at least 2.3e-308 (1.2e-38 in f32)";
+    check_parameter(distribution, "share of the smaller concentration", share, expected, hint, condition)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,5 +384,16 @@ mod tests {
         let (p, q) = (Beta::new(tape.constant(2.3), 1.4), Beta::from_mean_and_total(tape.constant(0.4), 2.0));
         distribution.assert_divergence(&[0.8, 1.2], p.kl_to(&q).item().unwrap());
         DistributionCheck::new(BUILD, &[0.6, 0.3], Domain::UnitInterval).assert_draws_by_own_cdf(95);
+    }
+
+    #[test]
+    fn parameters_that_are_not_comparable_are_refused() {
+        let tape = Tape::<f64>::new();
+        let validated = |a: f64, b: f64| Beta::new(tape.constant(a), b).validate();
+        for (large, small) in [(1e300, 1e-30), (1e10, 1e-300)] {
+            assert!(validated(large, small).unwrap_err().to_string().contains("less different"));
+            assert!(validated(small, large).is_err());
+        }
+        assert!(validated(1e300, 1e-5).is_ok() && validated(1e-300, 1e-300).is_ok());
     }
 }

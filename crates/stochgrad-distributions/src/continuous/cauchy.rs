@@ -14,7 +14,7 @@
 //! | weak derivative with respect to $\mu$ | $1/\pi s$, $\mu \pm s\sqrt{e^E - 1}$ with the same $E$ in both parts |
 //! | weak derivative with respect to $s$ | $1/s$; one replay: $x$ moved away from $\mu$, to $z^2 = (1 + z_x^2) e^E - 1$ |
 
-use crate::derivative::underflow::finite_draws;
+use crate::derivative::underflow::finite_draws_around;
 use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::distribution::{above, confine_real, log_of_either};
 use crate::prelude::*;
@@ -65,7 +65,7 @@ impl<'t, F: Real> Distribution<'t, F> for Cauchy<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        confine_real(self.standardize(value), |z| -(special::log1p_square(z) + (self.scale.ln() + PI.ln())))
+        confine_real(self.standardize(value), |z| (1.0 / PI).ln() - self.scale.ln() - special::log1p_square(z))
     }
 
     drawn_by_path!();
@@ -116,7 +116,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for Cauchy<Var<'t, F>> {
         // The cotangent is odd, so that both tails are as precise as the noise.
         let noise = draw.record_noise(self.location.tape(), Fill::Folded, &self.event_shape())?;
         let angle = noise * PI;
-        Ok(finite_draws(self.location - self.scale * (angle.cos() / angle.sin())))
+        Ok(finite_draws_around(self.location - self.scale * (angle.cos() / angle.sin())))
     }
 }
 
@@ -134,7 +134,10 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Cauchy<Var<'t, F>> {
                 let density_at_mode = distribution.scale.recip() * FRAC_1_PI;
                 let level = |e: Var<'t, F>| {
                     let radius = distribution.scale * e.expm1().sqrt();
-                    (finite_draws(distribution.location + radius), finite_draws(distribution.location - radius))
+                    (
+                        finite_draws_around(distribution.location + radius),
+                        finite_draws_around(distribution.location - radius),
+                    )
                 };
                 location_derivative(tape, draw, &event, density_at_mode, level).map(Some)
             }
@@ -142,7 +145,7 @@ impl<'t, F: Real> WeakDerivative<'t, F> for Cauchy<Var<'t, F>> {
                 let z = distribution.standardize(sample.stop_gradient());
                 let outward = |e: Var<'t, F>| {
                     let square = e.expm1() + z.square() * e.exp();
-                    finite_draws(distribution.location + distribution.scale * z.sign() * square.sqrt())
+                    finite_draws_around(distribution.location + distribution.scale * z.sign() * square.sqrt())
                 };
                 scale_derivative(tape, draw, &event, distribution.scale, outward).map(Some)
             }
@@ -198,7 +201,7 @@ mod tests {
     fn everything_follows_the_distribution() {
         let distribution = DistributionCheck::new(BUILD, &[0.3, 1.7], Domain::HeavyLine).with_bounded_cost();
         distribution.assert_distribution(&[-300.0, 0.1, 5.0], 21);
-        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8], [0.3, 1e306]] {
+        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8], [0.3, 1e306], [-1e307, 1e308]] {
             assert_finite(BUILD, &parameters, 9);
         }
         let tape = Tape::new();

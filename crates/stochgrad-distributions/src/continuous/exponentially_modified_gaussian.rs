@@ -147,7 +147,11 @@ impl<'t, F: Real> Distribution<'t, F> for ExponentiallyModifiedGaussian<Var<'t, 
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let density = confine_real(self.standardize(value), |z| self.rate.ln() + self.log_excess(z, value));
+        // Far above, the density does not depend on the value in units of the scale, which may overflow.
+        let (z, most) = (self.standardize(value), F::MAX.to_f64());
+        let beyond = above(z, most) * (1.0 - above(value - self.location, most));
+        let z = beyond.select(z.tape().constant(most), z);
+        let density = confine_real(z, |z| self.rate.ln() + self.log_excess(z, value));
         confine_possible(density)
     }
 
@@ -263,7 +267,9 @@ mod tests {
         for parameter in 0..3 {
             distribution.assert_weak(parameter, 273 + parameter as u64);
         }
-        for parameters in [[0.0, 1e-8, 1.0], [1e6, 1e-8, 1e3], [-3.0, 1e8, 1e-4], [0.0, 1.0, 1e10]] {
+        for parameters in
+            [[0.0, 1e-8, 1.0], [1e6, 1e-8, 1e3], [-3.0, 1e8, 1e-4], [0.0, 1.0, 1e10], [0.0, 1e-300, 1e-140]]
+        {
             assert_finite(BUILD, &parameters, 9);
         }
     }

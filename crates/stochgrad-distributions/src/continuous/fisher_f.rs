@@ -7,6 +7,9 @@
 //! necessarily integers. The parameters broadcast; their common shape is the event shape, and each element is an
 //! independent value. Support: the positive real numbers.
 //!
+//! Degrees of freedom of which the smaller ones, divided by their sum, are below the smallest normal number (2.3e-308,
+//! 1.2e-38 in `f32`) are refused.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
@@ -18,11 +21,11 @@
 //! A sample beyond the range of positive floating-point numbers is the nearest one. Its log-probability and score are
 //! those of the sample that it stands for, and a path that depends on what was lost is an error.
 
-use crate::continuous::beta::Beta;
+use crate::continuous::beta::{Beta, comparable};
 use crate::derivative::known_logarithms::logarithm_of;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::{held_logarithm, largest_logarithm, smallest_logarithm};
-use crate::distribution::{above, confine_possible, finite_end, step_of_kernels};
+use crate::distribution::{Declared, above, confine_possible, finite_end, step_of_kernels};
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
 
@@ -82,7 +85,27 @@ impl<'t, F: Real> FisherF<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for FisherF<Var<'t, F>> {
-    declared!();
+    fn name(&self) -> &'static str {
+        self.declared_name()
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        self.declared_parameters()
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.declared_event_shape()
+    }
+
+    fn support(&self) -> Support {
+        self.declared_support()
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        self.declared_validate()?;
+        let share = self.share();
+        comparable("FisherF", share.alpha(), share.beta())
+    }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let of_logarithm = |log: Var<'t, F>| {
@@ -228,5 +251,16 @@ mod tests {
         let tape = Tape::<f64>::new();
         let at_end = FisherF::new(tape.constant(2.0), 7.0).log_prob(tape.constant(0.0));
         assert!(at_end.item().unwrap().abs() < 1e-13, "{at_end:?}");
+    }
+
+    #[test]
+    fn parameters_that_are_not_comparable_are_refused() {
+        let tape = Tape::<f64>::new();
+        let validated = |a: f64, b: f64| FisherF::new(tape.constant(a), b).validate();
+        for (large, small) in [(1e300, 1e-30), (1e10, 1e-300)] {
+            assert!(validated(large, small).unwrap_err().to_string().contains("less different"));
+            assert!(validated(small, large).is_err());
+        }
+        assert!(validated(1e300, 1e-5).is_ok() && validated(1e-300, 1e-300).is_ok());
     }
 }

@@ -7,6 +7,8 @@
 //! parameters broadcast; their common shape is the event shape, and each element is an independent value. Support: the
 //! positive real numbers.
 //!
+//! Parameters with which the mean $a/\lambda$ overflows are refused.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
@@ -29,19 +31,20 @@ use crate::derivative::underflow::{held_logarithm, smallest_logarithm};
 use crate::derivative::weak::drawn_by_path;
 use crate::derivative::weak_gamma::weak_log_gammas;
 use crate::derivative::weak_shape::concentration_parts;
-use crate::distribution::positive;
 use crate::distribution::{
     Alternatives, ClosedFormEntropy, CumulativeDistribution, Distribution, KlDivergence, Parameter, Parameters,
     QuantileFunction, Reparameterized, ScoreDifferentiable, Support, WeakDerivative, WeaklyReparameterized,
 };
 use crate::distribution::{Boundary, Tail, above, finite_end, log_of_either, quantile_inside, step_of_kernels};
 use crate::distribution::{Order, SamplePath, WeakNoise, WeakPath};
+use crate::distribution::{check_parameter, positive};
 use crate::error::DistributionResult;
 use crate::family;
 use crate::noise::Draw;
 use crate::parameter::rate_or_scale::RateOrScale;
 use smallvec::smallvec;
-use stochgrad_tape::{IntoVar, Var, special};
+use stochgrad_tape::{Condition, IntoVar, Var, special};
+use stochgrad_tensor::map::Map;
 use stochgrad_tensor::{Real, Shape};
 
 /// Positive values, given by concentration (the shape) and rate or scale. Use it for waiting times, rates and
@@ -169,7 +172,9 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
         if let Some(log) = logarithm_of(value) {
             // A value that has underflowed, or would have overflowed, is replaced by the nearest one.
             let log = log + self.width.log_rate();
-            let held = log.clamp(smallest_logarithm::<F>(), F::MAX.to_f64().ln() - 1.0);
+            // So far below, the rest of the kernel is rounding, and its derivative with respect to the value is finite.
+            let least = (self.concentration.held().ln() - 60.0).map(Map::MaxScalar(smallest_logarithm::<F>() * 0.5));
+            let held = log.maximum(least).map(Map::MinScalar(F::MAX.to_f64().ln() - 1.0));
             let density = special::log_gamma_kernel(self.concentration, held.exp()) - log + self.width.log_rate();
             return density + self.concentration * (log - held).minimum(log.tape().constant(0.0));
         }
@@ -200,7 +205,9 @@ impl<'t, F: Real> Distribution<'t, F> for Gamma<Var<'t, F>> {
 
     fn validate(&self) -> DistributionResult<()> {
         positive("Gamma", "concentration", self.concentration)?;
-        self.width.validate("Gamma")
+        self.width.validate("Gamma")?;
+        let hint = "the samples are beyond the range of numbers; use another unit, or the logarithm of the values";
+        check_parameter("Gamma", "mean", self.width.stretch(self.concentration), "finite", hint, Condition::Finite)
     }
 
     capabilities!();

@@ -4,9 +4,9 @@
 //!
 //! $$p(x; \mu, \alpha, \beta) = \frac{1}{2\alpha\,\Gamma(1 + 1/\beta)} \exp(-\lvert z\rvert^\beta), \quad z = \frac{x - \mu}{\alpha}, \quad \alpha, \beta > 0.$$
 //!
-//! Parameters: `location` $\mu$, any real number, `scale` $\alpha > 0$, and `power` $\beta \ge 10^{-304}$ (Laplace at 1,
-//! normal with the standard deviation $\alpha/\sqrt 2$ at 2). The parameters broadcast; their common shape is the event
-//! shape, and each element is an independent value. Support: the real line.
+//! Parameters: `location` $\mu$, any real number, `scale` $\alpha > 0$, and `power` $\beta > 0$, at least 1.5e-152
+//! (1.1e-17 in `f32`; Laplace at 1, normal with the standard deviation $\alpha/\sqrt 2$ at 2). The parameters broadcast;
+//! their common shape is the event shape, and each element is an independent value. Support: the real line.
 //!
 //! | capability | |
 //! |---|---|
@@ -22,7 +22,7 @@
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
-use crate::derivative::underflow::{finite_draws, held_logarithm, largest_logarithm};
+use crate::derivative::underflow::{finite_draws_around, held_logarithm, largest_logarithm};
 use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::distribution::{above, confine_real, held_at_infinity};
 use crate::noise::FoldedNoise;
@@ -62,12 +62,20 @@ distribution! {
     support: Real
 }
 
-/// Checks that a power is positive and finite, and that the gamma function of its inverse has a finite logarithm in
-/// double precision.
+/// Checks that a power is positive and finite, and that the score, of the size of its inverse square times a logarithm, is
+/// within the range of numbers.
 fn invertible<F: Real>(distribution: &'static str, parameter: &'static str, var: Var<'_, F>) -> DistributionResult<()> {
-    let condition = Condition::Between { low: F::MIN_POSITIVE.to_f64().max(1e-304), high: F::MAX.to_f64() };
-    let hint = "a smaller power has no density within the range of numbers";
-    check_parameter(distribution, parameter, var, "a finite number of at least 1e-304", hint, condition)
+    let least = (F::MIN_POSITIVE.to_f64() * 1e4).sqrt();
+    let expected = "a finite number of at least 1.5e-152 (1.1e-17 in f32)";
+    let hint = "a smaller power has no score within the range of numbers";
+    check_parameter(
+        distribution,
+        parameter,
+        var,
+        expected,
+        hint,
+        Condition::Between { low: least, high: F::MAX.to_f64() },
+    )
 }
 
 impl<'t, F: Real> GeneralizedNormal<Var<'t, F>> {
@@ -117,7 +125,7 @@ impl<'t, F: Real> GeneralizedNormal<Var<'t, F>> {
     fn by_quantile(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let noise = FoldedNoise::record(draw, self.location.tape(), &self.event_shape())?;
         let size = self.size(noise.tail * 2.0);
-        Ok(finite_draws(self.location + noise.lower.select(-size, size)))
+        Ok(finite_draws_around(self.location + noise.lower.select(-size, size)))
     }
 
     /// A random sign times a root of a gamma variate, which is kept within the range of floating-point numbers.
@@ -278,12 +286,13 @@ impl<'t, F: Real> WeakDerivative<'t, F> for GeneralizedNormal<Var<'t, F>> {
         let root = |drop: Var<'t, F>| scale * (drop.ln() / power).exp();
         match parameter {
             0 => {
-                let level = |e: Var<'t, F>| (finite_draws(location + root(e)), finite_draws(location - root(e)));
+                let level =
+                    |e: Var<'t, F>| (finite_draws_around(location + root(e)), finite_draws_around(location - root(e)));
                 location_derivative(tape, draw, &event, distribution.log_height().exp(), level).map(Some)
             }
             1 => {
                 let z = distribution.standardize(sample.stop_gradient());
-                let outward = |e: Var<'t, F>| finite_draws(location + z.sign() * root(z.abs().pow(power) + e));
+                let outward = |e: Var<'t, F>| finite_draws_around(location + z.sign() * root(z.abs().pow(power) + e));
                 scale_derivative(tape, draw, &event, scale, outward).map(Some)
             }
             _ => Ok(None),
@@ -319,5 +328,13 @@ mod tests {
     #[test]
     fn samples_beyond_the_range_of_numbers_keep_their_log_probability() {
         assert_finite(BUILD, &[0.0, 1e6, 1e-3], 9);
+    }
+
+    #[test]
+    fn powers_without_a_score_are_refused() {
+        assert_finite(BUILD, &[0.0, 1.0, 1e-150], 9);
+        let tape = stochgrad_tape::Tape::<f64>::new();
+        let error = GeneralizedNormal::new(tape.constant(0.0), 1.0, 1e-154).validate().unwrap_err();
+        assert!(error.to_string().contains("no score"), "{error}");
     }
 }

@@ -64,7 +64,8 @@ impl<'t, F: Real> Distribution<'t, F> for Gumbel<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        confine_real(self.standardize(value), |z| -z - (-z).exp() - self.scale.ln())
+        // With −z, which all terms have, as the variable.
+        confine_real((self.location - value) / self.scale, |mirrored| mirrored - mirrored.exp() - self.scale.ln())
     }
 
     drawn_by_path!();

@@ -1,15 +1,16 @@
 //! The hyperbolic sine and its inverse, for the distributions whose samples are the hyperbolic sine of noise.
 
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
-use crate::derivative::underflow::{finite_draws, held_logarithm, largest_logarithm};
-use crate::distribution::above;
+use crate::derivative::underflow::{finite_draws_around, held_logarithm, largest_logarithm};
+use crate::distribution::{above, check_parameter};
+use crate::error::DistributionResult;
 use std::f64::consts::LN_2;
-use stochgrad_tape::Var;
+use stochgrad_tape::{Condition, Var};
 use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
 
 /// Where 1 + y² is y² up to rounding.
-const FAR: f64 = 1e9;
+pub(super) const FAR: f64 = 1e9;
 
 /// sinh t, without the cancellation of its two exponentials.
 pub(super) fn sinh<F: Real>(t: Var<'_, F>) -> Var<'_, F> {
@@ -27,6 +28,16 @@ pub(super) fn asinh<F: Real>(y: Var<'_, F>) -> Var<'_, F> {
     negative.select(-value, value)
 }
 
+/// Checks that the t of which samples are the hyperbolic sine, of at most this size, is within the range of numbers.
+///
+/// # Errors
+/// Names the first element that is not.
+pub(super) fn within_range<F: Real>(distribution: &'static str, largest: Var<'_, F>) -> DistributionResult<()> {
+    let hint = "the inverse hyperbolic sines of the samples are beyond the range of numbers; use a larger tail weight";
+    let name = "inverse hyperbolic sine of a sample";
+    check_parameter(distribution, name, largest, "a finite number", hint, Condition::Finite)
+}
+
 /// `location + scale · sinh t` for random t: a sample of the distribution with this name. A sample beyond the range of
 /// floating-point numbers is limited, and derivatives that depend on how far beyond it is are errors. It remembers t.
 pub(super) fn sinh_sample<'t, F: Real>(
@@ -38,7 +49,7 @@ pub(super) fn sinh_sample<'t, F: Real>(
     let share = t / bound;
     let limited = held_logarithm(distribution, share, [-1.0, 1.0]) * bound;
     let within = above(share.abs(), 1.0).select(limited, t);
-    marked(finite_draws(location + scale * sinh(within)), t)
+    marked(finite_draws_around(location + scale * sinh(within)), t)
 }
 
 /// What the inverse hyperbolic sine of a standardized value has lost where the value is a [sample](sinh_sample) beyond
@@ -50,7 +61,8 @@ pub(super) fn lost_by_sample<'t, F: Real>(value: Var<'t, F>, scale: Var<'t, F>) 
 
 /// The largest t of which `scale · sinh t` and sinh t are within the range of floating-point numbers.
 fn largest_size<F: Real>(scale: Var<'_, F>) -> Var<'_, F> {
-    -scale.held().ln().map(Map::MaxScalar(0.0)) + (largest_logarithm::<F>() - 4.0)
+    // With scales next to the largest number, samples of t = 1 are still within the range.
+    (-scale.held().ln().map(Map::MaxScalar(0.0)) + (largest_logarithm::<F>() - 4.0)).map(Map::MaxScalar(1.0))
 }
 
 #[cfg(test)]
@@ -78,6 +90,17 @@ mod tests {
                 assert!((found - expected).abs() <= 2e-15 * expected.abs(), "sinh {t}: {found}, not {expected}");
             }
         }
+    }
+
+    #[test]
+    fn samples_of_the_largest_scales_are_within_the_range() {
+        let tape = Tape::<f32>::new();
+        let scale = tape.constant(1e37);
+        assert_eq!(largest_size(scale).item(), Ok(1.0));
+        assert_eq!(lost_by_sample(tape.constant(0.1), scale).item(), Ok(0.0));
+        let sample = sinh_sample("JohnsonSu", [tape.constant(0.0), scale], tape.constant(1e-37));
+        assert!((sample.item().unwrap() - 1.0).abs() < 1e-5);
+        assert_eq!(lost_by_sample(sample, scale).item(), Ok(0.0));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! Parameters: the exponents `a` $a > 0$ and `b` $b > 0$. The parameters broadcast; their common shape is the event
 //! shape, and each element is an independent value. Support: the open unit interval.
 //!
+//! An exponent $b$ above 1.8e305 (3.4e35 in `f32`) is refused, since log-probabilities overflow.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
@@ -42,9 +44,18 @@ distribution! {
         /// The inner exponent.
         a: positive,
         /// The outer exponent.
-        b: positive,
+        b: counted,
     }
     support: UnitInterval
+}
+
+/// Checks that an exponent is positive, and that its product with the logarithm of any probability is within the range of
+/// numbers.
+fn counted<F: Real>(distribution: &'static str, parameter: &'static str, var: Var<'_, F>) -> DistributionResult<()> {
+    let expected = "a positive number of at most 1.8e305 (3.4e35 in f32)";
+    let hint = "a larger exponent has log-probabilities beyond the range of numbers";
+    let condition = Condition::AtMost { above: 0.0, high: F::MAX.to_f64() * 1e-3 };
+    check_parameter(distribution, parameter, var, expected, hint, condition)
 }
 
 impl<'t, F: Real> Kumaraswamy<Var<'t, F>> {
@@ -241,5 +252,13 @@ mod tests {
         for parameters in [[0.1, 0.1], [1e-2, 1e6], [1.0, 1.0], [1e6, 1e6]] {
             assert_finite(BUILD, &parameters, 9);
         }
+    }
+
+    #[test]
+    fn exponents_without_log_probabilities_are_refused() {
+        let tape = Tape::<f32>::new();
+        let validated = |b: f64| Kumaraswamy::new(tape.constant(1e-20), b).validate();
+        assert!(validated(1e37).unwrap_err().to_string().contains("log-probabilities beyond"));
+        assert!(validated(1e35).is_ok());
     }
 }

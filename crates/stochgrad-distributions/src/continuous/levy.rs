@@ -13,10 +13,10 @@
 //! | reparameterised | $x = \mu + c/\varepsilon^2$, any order |
 //! | weak derivative with respect to $c$ | $-1/2c$, $\mu + 1/(1/(x - \mu) + 2E/c)$ and the distribution itself: that of the inverse-gamma distribution with respect to its scale. One replay |
 //!
-//! A sample beyond the range of floating-point numbers is the largest one, and one that rounds to the location is the
-//! next number above it.
+//! A sample above half of the largest floating-point number is that half, and one that rounds to the location is the next
+//! number above it.
 
-use crate::derivative::underflow::finite_draws;
+use crate::derivative::underflow::finite_draws_around;
 use crate::distribution::{above, confine_possible, log_of_either, log_unless_likely};
 use crate::prelude::*;
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI, SQRT_2};
@@ -154,7 +154,7 @@ impl<'t, F: Real> QuantileFunction<'t, F> for Levy<Var<'t, F>> {
 impl<'t, F: Real> Reparameterized<'t, F> for Levy<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let noise = draw.record_normal(self.location.tape(), &self.event_shape())?;
-        let value = finite_draws(self.location + (self.scale.sqrt() / noise).square());
+        let value = finite_draws_around(self.location + (self.scale.sqrt() / noise).square());
         let location = self.location.held();
         let least = location + location.abs() * F::EPSILON.to_f64();
         Ok(value.held().maximum(least).straight_through(value))
@@ -198,7 +198,7 @@ mod tests {
         distribution.assert_distribution(&[-0.4, 0.7, 40.0], 51);
         assert_nothing_at(BUILD, &[-0.7, 1.3], -0.7);
         assert_nothing_at(BUILD, &[-0.7, 1.3], -2.0);
-        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8]] {
+        for parameters in [[0.0, 1e-8], [1e6, 1e-8], [-3.0, 1e8], [-1e307, 1e308]] {
             assert_finite(BUILD, &parameters, 9);
         }
     }

@@ -22,8 +22,8 @@
 
 use crate::continuous::hyperbolic::{asinh, sinh};
 use crate::continuous::inverse_gaussian::InverseGaussian;
-use crate::derivative::underflow::finite_draws;
-use crate::distribution::{above, confine_possible, confine_real};
+use crate::derivative::underflow::finite_draws_around;
+use crate::distribution::{above, confine_possible, confine_real, held_at_infinity};
 use crate::prelude::*;
 use std::f64::consts::{LN_2, PI};
 
@@ -156,12 +156,13 @@ impl<'t, F: Real> Distribution<'t, F> for NormalInverseGaussian<Var<'t, F>> {
     drawn_by_path!();
 
     fn mean(&self) -> Option<Var<'t, F>> {
-        Some(self.location + self.scale * self.skewness / self.gamma())
+        Some(self.location + self.scale * (self.skewness / self.gamma()))
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
         let gamma = self.gamma();
-        Some((self.scale / gamma * (self.tailweight / gamma).square()).broadcast_to(self.event_shape()))
+        let variance = self.scale / gamma * (self.tailweight / gamma).square();
+        Some(held_at_infinity(variance).broadcast_to(self.event_shape()))
     }
 
     fn validate(&self) -> DistributionResult<()> {
@@ -188,7 +189,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for NormalInverseGaussian<Var<'t, F>> {
         let variances = InverseGaussian::new(within(self.scale / self.gamma()), within(self.scale.square()));
         let variance = variances.rsample(&draw.purpose("variance"))?;
         let noise = draw.purpose("value").record_normal(self.location.tape(), &event)?;
-        Ok(finite_draws(self.location + self.skewness * variance + variance.sqrt() * noise))
+        Ok(finite_draws_around(self.location + self.skewness * variance + variance.sqrt() * noise))
     }
 }
 

@@ -7,6 +7,8 @@
 //! of the bit. The parameters broadcast; their common shape is the event shape, and each element is an independent
 //! value. Support: the open unit interval.
 //!
+//! A temperature with which $(\lvert\eta\rvert + 800)/\tau$, more than the logit of any sample, overflows is refused.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
@@ -182,10 +184,14 @@ impl<'t, F: Real> Distribution<'t, F> for RelaxedBernoulli<Var<'t, F>> {
                     "in (0, 1)",
                     hint,
                     Condition::Inside { above: 0.0, below: 1.0 },
-                )
+                )?;
             }
-            ProbabilityOrLogit::Logit(l) => finite("RelaxedBernoulli", "logits", l),
+            ProbabilityOrLogit::Logit(l) => finite("RelaxedBernoulli", "logits", l)?,
         }
+        // A standard logistic sample is smaller than that.
+        let largest = (self.logits().abs() + 800.0) / self.temperature;
+        let hint = "the logits of samples are beyond the range of numbers; use a larger temperature, or Bernoulli";
+        check_parameter("RelaxedBernoulli", "logit of a sample", largest, "a finite number", hint, Condition::Finite)
     }
 
     capabilities!();
@@ -340,5 +346,13 @@ mod tests {
         assert!(
             (temperature * 0.01).abs() < 4.0 * 1.2 / 5000.0_f32.sqrt() && logits.abs() < 4.0 * 0.58 / 5000.0_f32.sqrt()
         );
+    }
+
+    #[test]
+    fn temperatures_without_logits_are_refused() {
+        let tape = Tape::<f64>::new();
+        let at = |temperature: f64, logits: f64| RelaxedBernoulli::from_logits(temperature, tape.constant(logits));
+        assert!(at(1e-300, 1e10).validate().unwrap_err().to_string().contains("larger temperature"));
+        assert!(at(1e-306, 0.0).validate().is_err() && at(1e-300, 1e4).validate().is_ok());
     }
 }

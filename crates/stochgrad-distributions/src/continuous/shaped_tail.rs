@@ -5,7 +5,7 @@
 //! both the identity at $\xi = 0$. All derivatives with respect to the shape are continuous there, and neither they nor
 //! the values lose digits nearby: where $u = \xi y$ is small, $(e^u - 1)/u$ is $e^{u/2} \sinh(u/2)/(u/2)$.
 
-use crate::derivative::underflow::{finite_draws, largest_logarithm};
+use crate::derivative::underflow::{finite_draws_around, largest_logarithm};
 use crate::distribution::above;
 use stochgrad_tape::{Var, special};
 use stochgrad_tensor::Real;
@@ -112,7 +112,7 @@ impl<'t, F: Real> ShapedTail<'t, F> {
         let most = (largest_logarithm::<F>() - 8.0) - scale.ln().relu();
         let (low, high) = (least / shape, most.map(Map::MaxScalar(0.5)) / shape);
         let held = y.held().maximum(low.minimum(high)).minimum(low.maximum(high));
-        finite_draws(self.value(held.straight_through(y)))
+        finite_draws_around(self.value(held.straight_through(y)))
     }
 }
 

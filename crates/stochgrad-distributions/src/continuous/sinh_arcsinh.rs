@@ -10,6 +10,9 @@
 //! number, and `scale` $\eta > 0$. At $\epsilon = 0$ and $\delta = 1$ it is the normal distribution. The parameters
 //! broadcast; their common shape is the event shape, and each element is an independent value. Support: the real line.
 //!
+//! A skewness of a size above 353 (43 in `f32`) is refused, since the square of its hyperbolic sine overflows, and so
+//! is a tail weight with which $(\lvert\epsilon\rvert + 5)/\delta$ overflows.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | any order |
@@ -20,10 +23,13 @@
 //!
 //! Source: Jones and Pewsey, "Sinh-arcsinh distributions", 2009.
 
-use crate::continuous::hyperbolic::{asinh, lost_by_sample, sinh, sinh_sample};
-use crate::distribution::{confine_possible, confine_real};
+use crate::continuous::hyperbolic::{asinh, lost_by_sample, sinh, sinh_sample, within_range};
+use crate::distribution::{Declared, confine_possible, confine_real};
 use crate::prelude::*;
 use std::f64::consts::PI;
+
+/// More than the inverse hyperbolic sine of any standard normal sample.
+const FARTHEST: f64 = 5.0;
 
 distribution! {
     /// Normal samples with another skewness and other tails, given by skewness, tail weight, location and scale. Use it
@@ -50,7 +56,7 @@ distribution! {
     /// ```
     pub struct SinhArcsinh {
         /// The skewness: the upper tail is the longer one where it is positive.
-        skewness: finite,
+        skewness: squared,
         /// The tail weight: the tails are heavier than those of the normal distribution below 1.
         tailweight: positive,
         /// The location.
@@ -59,6 +65,18 @@ distribution! {
         scale: positive,
     }
     support: Real
+}
+
+/// Checks that the square of the hyperbolic sine of a skewness is within the range of numbers: it is the standard normal
+/// value of samples that round to the location.
+///
+/// # Errors
+/// Names the first element for which it is not.
+fn squared<F: Real>(distribution: &'static str, parameter: &'static str, var: Var<'_, F>) -> DistributionResult<()> {
+    let most = F::MAX.to_f64().ln() * 0.5 - 1.0;
+    let expected = "a number between -353 and 353 (-43 and 43 in f32)";
+    let hint = "with a larger skewness, log-probabilities next to the location are beyond the range of numbers";
+    check_parameter(distribution, parameter, var, expected, hint, Condition::Between { low: -most, high: most })
 }
 
 impl<'t, F: Real> SinhArcsinh<Var<'t, F>> {
@@ -96,7 +114,26 @@ impl<'t, F: Real> SinhArcsinh<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for SinhArcsinh<Var<'t, F>> {
-    declared!();
+    fn name(&self) -> &'static str {
+        self.declared_name()
+    }
+
+    fn parameters(&self) -> Parameters<'t, F> {
+        self.declared_parameters()
+    }
+
+    fn event_shape(&self) -> Shape {
+        self.declared_event_shape()
+    }
+
+    fn support(&self) -> Support {
+        self.declared_support()
+    }
+
+    fn validate(&self) -> DistributionResult<()> {
+        self.declared_validate()?;
+        within_range("SinhArcsinh", (self.skewness.abs() + FARTHEST) / self.tailweight)
+    }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let height = special::log_ratio(self.tailweight, self.scale) - 0.5 * (2.0 * PI).ln();
@@ -157,6 +194,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for SinhArcsinh<Var<'t, F>> {
 mod tests {
     use super::*;
     use crate::testing::{Build, DistributionCheck, Domain, assert_finite};
+    use stochgrad_tape::Tape;
 
     const BUILD: Build = |p| Box::new(SinhArcsinh::new(p[0], p[1], p[2], p[3]));
 
@@ -176,5 +214,15 @@ mod tests {
     fn samples_beyond_the_range_of_numbers_keep_their_log_probability() {
         assert_finite(BUILD, &[0.0, 1e-6, 0.0, 1e6], 9);
         assert_finite(BUILD, &[0.2, 1e-300, 0.0, 1e-6], 9);
+    }
+
+    #[test]
+    fn samples_beyond_the_range_of_numbers_are_refused() {
+        let tape = Tape::<f64>::new();
+        let refusal = |skewness: f64, tailweight: f64| {
+            SinhArcsinh::new(tape.constant(skewness), tailweight, 0.0, 1.0).validate().unwrap_err().to_string()
+        };
+        assert!(refusal(-400.0, 1.0).contains("next to the location"));
+        assert!(refusal(300.0, 1e-307).contains("larger tail weight"));
     }
 }

@@ -95,8 +95,9 @@ impl<'t, F: Real> Distribution<'t, F> for SkewNormal<Var<'t, F>> {
 
     fn variance(&self) -> Option<Var<'t, F>> {
         // 1 − 2δ²/π, where δ² is 1 − c².
-        let square = (self.skewness.square() + 1.0).recip();
-        Some((self.scale.square() * (square * (2.0 / PI) + (1.0 - 2.0 / PI))).broadcast_to(self.event_shape()))
+        let [_, rest] = self.shares();
+        let variance = self.scale.square() * (1.0 - 2.0 / PI) + (self.scale * rest).square() * (2.0 / PI);
+        Some(variance.broadcast_to(self.event_shape()))
     }
 
     capabilities!();

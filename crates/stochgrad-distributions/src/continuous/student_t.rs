@@ -16,7 +16,7 @@
 
 use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
-use crate::derivative::underflow::{finite_draws, held_logarithm, largest_logarithm};
+use crate::derivative::underflow::{finite_draws_around, held_logarithm, largest_logarithm};
 use crate::derivative::weak::{location_derivative, scale_derivative};
 use crate::distribution::{confine_real, smallest_positive};
 use crate::noise::FoldedNoise;
@@ -102,7 +102,9 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
         let safe = finite.select(nu, tape.constant(3.0));
         let heavy = exists.select(tape.constant(f64::INFINITY), tape.constant(f64::NAN));
         // Not with ν / (ν − 2), whose derivative is a difference of terms that overflow with the scale.
-        let variance = finite.select(self.scale.square() * ((safe - 2.0).recip() * 2.0 + 1.0), heavy);
+        // A quotient for each of both factors, since the square of the scale may overflow.
+        let excess = self.scale * (self.scale * 2.0 / (safe - 2.0));
+        let variance = finite.select(self.scale.square() + excess, heavy);
         Some(variance.broadcast_to(self.event_shape()))
     }
 
@@ -210,7 +212,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
     fn by_quantile(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let noise = FoldedNoise::record(draw, self.location.tape(), &self.event_shape())?;
         let distance = self.scale * special::student_t_icdf(noise.tail, self.degrees_of_freedom);
-        Ok(finite_draws(self.location + noise.lower.select(distance, -distance)))
+        Ok(finite_draws_around(self.location + noise.lower.select(distance, -distance)))
     }
 
     /// A normal sample over the root of a gamma variate.

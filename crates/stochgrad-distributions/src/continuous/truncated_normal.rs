@@ -6,6 +6,8 @@
 //! `high` $h > l$, either of which may be infinite. The parameters broadcast; their common shape is the event shape,
 //! and each element is an independent value. Support: the interval between the bounds.
 //!
+//! Bounds whose distance, divided by the scale, is not above the smallest normal number are refused.
+//!
 //! | capability | |
 //! |---|---|
 //! | score | none: the support moves with the bounds |
@@ -17,7 +19,7 @@
 //! Bounds that are equal in units of the scale are an error, as are those that lie more than $10^{10}$ scales from the
 //! location on the same side.
 
-use crate::distribution::log_unless_likely;
+use crate::distribution::{confine_possible, log_unless_likely};
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
 
@@ -98,7 +100,7 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
         let place = (edge - self.location) / self.scale;
         let mass = special::normal_log_mass_at_edge(low, high) + self.scale.ln();
         let density = -(distance * (place + distance * 0.5)) - mass;
-        outside.select(value.tape().constant(f64::NEG_INFINITY), density)
+        outside.select(value.tape().constant(f64::NEG_INFINITY), confine_possible(density))
     }
 
     drawn_by_path!();
@@ -139,9 +141,9 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
             "TruncatedNormal",
             "(high - low) / scale",
             high - low,
-            "positive, with an interval that begins at most 1e10 scales from the location",
+            "above 2.3e-308 (1.2e-38 in f32), with an interval that begins at most 1e10 scales from the location",
             "so far out, or so close together, the bounds are equal to rounding; use their middle, or a larger scale",
-            Condition::AtMost { above: 0.0, high: f64::INFINITY },
+            Condition::AtMost { above: F::MIN_POSITIVE.to_f64(), high: f64::INFINITY },
         )
     }
 
@@ -422,5 +424,13 @@ mod tests {
             let error = TruncatedNormal::new(location, scale, low, high).validate().unwrap_err().to_string();
             assert!(error.contains("(high - low) / scale"), "{error}");
         }
+    }
+
+    #[test]
+    fn bounds_without_a_distance_in_units_of_the_scale_are_refused() {
+        let tape = stochgrad_tape::Tape::<f64>::new();
+        let validated = |scale: f64| TruncatedNormal::new(tape.constant(0.0), scale, 0.0, 1e-10).validate();
+        assert!(validated(1e300).unwrap_err().to_string().contains("so close together"));
+        assert!(validated(1e290).is_ok());
     }
 }

@@ -33,7 +33,16 @@ pub(crate) fn held_logarithm<'t, F: Real>(
 
 /// Real draws of a heavy tail, limited to finite numbers, with the derivatives that they have without the limits.
 pub(crate) fn finite_draws<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
-    let most = F::MAX.to_f64();
+    limited_draws(value, F::MAX.to_f64())
+}
+
+/// As [`finite_draws`], for draws around a location: limited to half of the largest number, so that their distances from
+/// the location are finite as well.
+pub(crate) fn finite_draws_around<F: Real>(value: Var<'_, F>) -> Var<'_, F> {
+    limited_draws(value, F::MAX.to_f64() * 0.5)
+}
+
+fn limited_draws<F: Real>(value: Var<'_, F>, most: f64) -> Var<'_, F> {
     value.held().clamp(-most, most).straight_through(value)
 }
 

@@ -26,7 +26,8 @@ use crate::discrete::tails::{Tail, of_probability, tails};
 use crate::distribution::check_parameter;
 use crate::distribution::{
     Alternatives, Boundary, ClosedFormEntropy, CumulativeDistribution, Distribution, IntegerSupport, KlDivergence,
-    Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative,
+    Parameters, QuantileFunction, ScoreDifferentiable, Side, StochasticDerivative, Support, WeakDerivative, above,
+    log_one_minus_exp_exp, smallest_positive,
 };
 use crate::error::DistributionResult;
 use crate::family;
@@ -128,11 +129,15 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
     }
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let zero = value.tape().constant(0.0);
+        let [zero, one] = [0.0, 1.0].map(|number| value.tape().constant(number));
         // 0 · ln 0 is 0, also in the derivative.
         let (first, failure) = match self.parameter {
             ProbabilityOrLogit::Probability(p) => (p.ln(), (-value.select(p, zero)).log1p()),
-            ProbabilityOrLogit::Logit(l) => (l.log_sigmoid(), (-value.select(l, zero)).log_sigmoid()),
+            ProbabilityOrLogit::Logit(l) => {
+                // The logarithm of the probability of a failure may also round to 0, and an infinite count is impossible.
+                let counted = value.held().map(Map::Within(smallest_positive::<F>(), F::MAX.to_f64()));
+                (l.log_sigmoid(), counted.select((-l).log_sigmoid(), -one))
+            }
         };
         first + value.zip(Zip::MulCount, failure)
     }
@@ -150,7 +155,10 @@ impl<'t, F: Real> Distribution<'t, F> for Geometric<Var<'t, F>> {
         Some(match self.parameter {
             // In two quotients: the derivative of one by the square overflows.
             ProbabilityOrLogit::Probability(p) => (1.0 - p) / p / p,
-            ProbabilityOrLogit::Logit(l) => (-l).exp() / l.sigmoid(),
+            ProbabilityOrLogit::Logit(l) => {
+                let mean = (-l).exp();
+                mean + mean.square()
+            }
         })
     }
 
@@ -200,6 +208,16 @@ impl<'t, F: Real> Geometric<Var<'t, F>> {
         (certain, log)
     }
 
+    /// The logarithm of the distribution function, given that of the survival function.
+    fn log_lower(&self, count: Var<'t, F>, log_upper: Var<'t, F>) -> Var<'t, F> {
+        let log = special::log1mexp(log_upper);
+        match self.parameter {
+            ProbabilityOrLogit::Probability(_) => log,
+            // Where a success is so rare that its probability is its odds, that may be 0.
+            ProbabilityOrLogit::Logit(l) => above(-l, 40.0).select(log_one_minus_exp_exp((count + 1.0).ln() + l), log),
+        }
+    }
+
     fn tail(&self, value: Var<'t, F>, tail: Tail) -> Var<'t, F> {
         tail.of_counts(value, |count| {
             let (certain, log_failure) = self.log_failure();
@@ -210,7 +228,7 @@ impl<'t, F: Real> Geometric<Var<'t, F>> {
             match tail {
                 Tail::Lower => certain.select(1.0 - none, -log.expm1()),
                 Tail::Upper => certain.select(none, log.exp()),
-                Tail::LogLower => certain.select(at_last, special::log1mexp(log)),
+                Tail::LogLower => certain.select(at_last, self.log_lower(count, log)),
                 Tail::LogUpper => certain.select(at_last, log),
             }
         })

@@ -22,6 +22,7 @@ pub(crate) mod quadratic_variance;
 pub(crate) mod skellam;
 pub(crate) mod summed;
 pub(crate) mod tails;
+pub(crate) mod zeta;
 pub(crate) mod zipf;
 
 pub use bernoulli::Bernoulli;
@@ -38,4 +39,5 @@ pub use one_hot_categorical::OneHotCategorical;
 pub use ordered_logistic::OrderedLogistic;
 pub use poisson::Poisson;
 pub use skellam::Skellam;
+pub use zeta::Zeta;
 pub use zipf::Zipf;

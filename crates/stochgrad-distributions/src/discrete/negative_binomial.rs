@@ -158,7 +158,13 @@ impl<'t, F: Real> Distribution<'t, F> for NegativeBinomial<Var<'t, F>> {
     }
 
     fn variance(&self) -> Option<Var<'t, F>> {
-        Some(self.successes * self.failure_odds() / self.parameter.probability())
+        let odds = self.failure_odds();
+        let mean = self.successes * odds;
+        Some(match self.parameter {
+            ProbabilityOrLogit::Probability(p) => mean / p,
+            // The inverse of the probability is 1 plus the odds.
+            ProbabilityOrLogit::Logit(_) => mean + mean * odds,
+        })
     }
 
     fn mode(&self) -> Option<Var<'t, F>> {

@@ -11,6 +11,7 @@ use crate::discrete::negative_binomial::NegativeBinomial;
 use crate::discrete::ordered_logistic::OrderedLogistic;
 use crate::discrete::poisson::Poisson;
 use crate::discrete::skellam::Skellam;
+use crate::discrete::zeta::Zeta;
 use crate::discrete::zipf::Zipf;
 use crate::distribution::Distribution;
 use crate::{Hurdle, ZeroInflated};
@@ -56,6 +57,7 @@ fn impossible_values_have_no_probability() {
     let categories = [&beyond[..], &[2.0, 3.0]].concat();
     check(&|_, p| Box::new(Categorical::from_logits(Var::stack(&[p, p * 0.0]).unwrap())), &categories);
     check(&|_, p| Box::new(Categorical::from_probabilities(Var::stack(&[p, 1.0 - p]).unwrap())), &categories);
+    check(&|_, p| Box::new(Zeta::new(p + 1.0)), &[0.0, -1.0, 0.5, 1.5, f64::NEG_INFINITY, f64::INFINITY]);
     check(&|_, p| Box::new(Zipf::new(3, p)), &[0.0, -1.0, 0.5, 1.5, 4.0, f64::NEG_INFINITY, f64::INFINITY]);
     // At least three of the five drawn are among the eight successes.
     check(

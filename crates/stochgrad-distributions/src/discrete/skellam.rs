@@ -19,7 +19,7 @@
 use crate::discrete::entropy_of_counts::{CountsAround, entropy_of_nearly_normal};
 use crate::discrete::poisson::Poisson;
 use crate::discrete::tails::{Tail, just_above, tails};
-use crate::distribution::above;
+use crate::distribution::{above, confine_possible};
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
 
@@ -65,7 +65,7 @@ impl<'t, F: Real> Distribution<'t, F> for Skellam<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        special::skellam_log_pmf(value, self.rate_up, self.rate_down)
+        confine_possible(special::skellam_log_pmf(value, self.rate_up, self.rate_down))
     }
 
     fn sample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
@@ -312,5 +312,16 @@ mod tests {
         let tape = Tape::<f64>::new();
         assert!(Skellam::new(tape.constant(0.0), 1.0).validate().is_err());
         assert!(Skellam::new(tape.constant(1.0), f64::NAN).validate().is_err());
+    }
+
+    #[test]
+    fn improbable_differences_have_no_score() {
+        let tape = Tape::<f64>::new();
+        let wrt = leaves(&tape, &[1.25, 1.25]);
+        let log = Skellam::new(wrt[0], wrt[1]).log_prob(tape.constant(f64::MAX));
+        assert_eq!(log.item(), Ok(f64::NEG_INFINITY));
+        for slope in tape.backward_all(log, &wrt).unwrap() {
+            assert_eq!(slope.item(), Ok(0.0));
+        }
     }
 }

@@ -15,8 +15,8 @@
 //! | distribution function | the sum over the ranks, and its inverse |
 //!
 //! All functions take time in proportion to the number of ranks for each exponent. A weak derivative would have as many
-//! parts as there are ranks. The limit of infinitely many ranks, the zeta distribution, is not offered: for exponents
-//! near 1 most of its samples are beyond the numbers of a floating-point type.
+//! parts as there are ranks. The limit of infinitely many ranks, for exponents above 1, is the
+//! [`Zeta`](crate::Zeta) distribution, whose functions do not depend on a number of ranks.
 
 use crate::discrete::categorical::Categorical;
 use crate::distribution::consecutive::{count_integers, list_integers};

@@ -184,7 +184,7 @@ fn outside<F: Real>(value: Var<'_, F>, low: f64, high: f64) -> Var<'_, F> {
         // comparisons with what follows.
         return value.map(range.comparison());
     }
-    let seen = value.inspect().is_ok_and(|value| value.as_slice().iter().any(|&x| range.excludes(x)));
+    let seen = value.inspect().is_ok_and(|value| range.excludes_any(value.as_slice()));
     value.tape().custom(Arc::new(Outside { range, seen }), &[value])
 }
 
@@ -203,6 +203,11 @@ impl Range {
 
     fn excludes<F: Real>(self, value: F) -> bool {
         (value < F::from_f64(self.low)) | (value > F::from_f64(self.high))
+    }
+
+    fn excludes_any<F: Real>(self, values: &[F]) -> bool {
+        // Without leaving the loop at the first one, it is one over vectors.
+        values.iter().fold(false, |any, &x| any | self.excludes(x))
     }
 }
 
@@ -259,9 +264,7 @@ impl<F: Real> Primitive<F> for Outside {
         if self.seen {
             return Ok(());
         }
-        // Without leaving the loop at the first one, it is one over vectors.
-        let any = |values: &[F]| values.iter().fold(false, |any, &x| any | self.range.excludes(x));
-        if !inputs.values.iter().any(|values| any(values.as_slice())) {
+        if !inputs.values.iter().any(|values| self.range.excludes_any(values.as_slice())) {
             return Ok(());
         }
         let mut elements = inputs.values.iter().flat_map(|values| values.as_slice());

@@ -14,7 +14,7 @@ use crate::{
     LogNormal, Logistic, LowRankMultivariateNormal, MatrixNormal, Maxwell, Moyal, Multinomial, MultivariateNormal,
     MultivariateStudentT, NegativeBinomial, Normal, NormalInverseGaussian, OneHotCategorical, OrderedLogistic, Pareto,
     PlackettLuce, Poisson, PowerSpherical, ProjectedNormal, Rayleigh, SinhArcsinh, Skellam, SkewNormal, StudentT,
-    Triangular, TruncatedNormal, Uniform, VonMises, VonMisesFisher, Weibull, Wishart, Zipf,
+    Triangular, TruncatedNormal, Uniform, VonMises, VonMisesFisher, Weibull, Wishart, Zeta, Zipf,
 };
 use serde::{Deserialize, Serialize};
 use stochgrad_tape::{Tape, Var};
@@ -182,5 +182,6 @@ settings! {
     VonMisesFisher as VonMisesFisher { direction: Values, concentration: Values } => VonMisesFisher::new(direction, concentration);
     Weibull as Weibull { concentration: Values, scale: Values } => Weibull::new(concentration, scale);
     Wishart as Wishart { degrees_of_freedom: Values, scale_tril: Values } => Wishart::new(degrees_of_freedom, scale_tril);
+    Zeta as Zeta { exponent: Values } => Zeta::new(exponent);
     Zipf as Zipf { ranks: usize, exponent: Values } => Zipf::new(ranks, exponent);
 }

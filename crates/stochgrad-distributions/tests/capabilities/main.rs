@@ -143,7 +143,8 @@ const NOTES: &str = "
   `GeneralizedNormal`, nor for those of `JohnsonSu`, `SinhArcsinh` and `NormalInverseGaussian`. Use the path.
   `Truncated` has one with respect to its bounds only, and `Censored` and `Quantized` have none: use the path or the
   score. None is known either for the concentrations of `BetaBinomial` and `DirichletMultinomial`, and that of `Zipf`
-  has a part for each rank: use the score. For the shapes of `Gamma`, `InverseGamma`, `Chi`, `Chi2` and `Beta`, the
+  has a part for each rank. That of `Zeta` is the product of the sample and a random power of a prime number, for which
+  there is no simple sampler: use the score. For the shapes of `Gamma`, `InverseGamma`, `Chi`, `Chi2` and `Beta`, the
   parts are roots of the derivative of the distribution function. A root takes a few microseconds, and more for `Beta`,
   so that the path is cheaper for costs that have one. `TruncatedNormal` and the relaxed distributions have paths of any
   order. The bounds of `DiscreteUniform` and the parameters of `Hypergeometric` are integers and have no derivative.
@@ -163,17 +164,18 @@ const NOTES: &str = "
   `NegativeBinomial` have them.
 - **Entropies.** That of `DirichletMultinomial` is a sum without a fixed number of terms, and that of `PlackettLuce` is
   a sum over rankings, as are its mean and variance. Those of `Binomial`, with one derivative, `BetaBinomial`,
-  `Hypergeometric`, `Multinomial`, `NegativeBinomial`, `Poisson` and `Skellam` are sums or integrals with a stated
-  error. Those of `JohnsonSu`, `SinhArcsinh`, `SkewNormal`, `NormalInverseGaussian` and `ExponentiallyModifiedGaussian`
-  need functions that are not elementary. Mixtures, zero-inflated and hurdle distributions, truncated, censored and
-  quantized distributions, relaxed distributions and transformed distributions have none in general. That of
-  `HiddenMarkovModel` is one of a mixture.
+  `Hypergeometric`, `Multinomial`, `NegativeBinomial`, `Poisson`, `Skellam` and `Zeta` are sums or integrals with a
+  stated error. Those of `JohnsonSu`, `SinhArcsinh`, `SkewNormal`, `NormalInverseGaussian` and
+  `ExponentiallyModifiedGaussian` need functions that are not elementary. Mixtures, zero-inflated and hurdle
+  distributions, truncated, censored and quantized distributions, relaxed distributions and transformed distributions
+  have none in general. That of `HiddenMarkovModel` is one of a mixture.
 - **Distribution functions** are not defined for vectors and matrices. Those of `BetaBinomial` and `Hypergeometric` are
   sums over the counts, of which there are at most 2²⁰. That of `SkewNormal` needs Owen's T function, and would lose its
   digits in the shorter tail, that of `Horseshoe` a generalised hypergeometric function, and that of
   `NormalInverseGaussian` is an integral. Quantiles of `ExponentiallyModifiedGaussian` have no closed form. `Empirical`
   has no quantiles, which would need a sort. Quantiles of counts are found by a search, and those of `VonMises`,
-  `InverseGaussian` and mixtures of continuous distributions by Newton's method in a bracket.
+  `InverseGaussian` and mixtures of continuous distributions by Newton's method in a bracket, those of `Zeta` by three
+  steps of it.
 - **Moments** that are missing do not exist (`Cauchy`, `HalfCauchy`, `Horseshoe`) or have no closed form (relaxed and
   transformed distributions, truncated, censored and quantized ones, `Lkj`; the mode of `NormalInverseGaussian`; the
   moments of `SinhArcsinh`, and the modes of it, `JohnsonSu`, `SkewNormal` and `ExponentiallyModifiedGaussian`). Those

@@ -128,6 +128,9 @@ fn moments(entry: &Entry, settings: &Settings) -> String {
 fn caption(settings: &Settings) -> (&'static str, &'static str) {
     match settings.view {
         View::Along { .. } => ("Densities", ""),
+        View::WithAtoms { .. } => {
+            ("Densities", "Lines are densities. A dot is the probability of the value below it.\n\n")
+        }
         View::Integers(..) | View::Values(_) => ("Probabilities", ""),
         View::Points { .. } => ("Draws", "Sixty draws for each setting; those outside of the axes are left out.\n\n"),
         View::Sequences => ("Draws", "Three draws for each setting.\n\n"),

@@ -55,11 +55,18 @@ fn draw(root: &Panel<'_>, height: u32, entry: &Entry, settings: &Settings) -> Re
     }
     match settings.view {
         View::Along { label, from, to, top, value } => {
-            let inputs: Vec<f64> = (0..=POINTS).map(|i| from + (to - from) * i as f64 / POINTS as f64).collect();
+            let inputs = numbers_between(from, to);
             let values: Vec<Vec<f64>> = inputs.iter().map(|&input| value(input)).collect();
             let curves = probabilities(entry, settings, &values);
             let highest = curves.iter().flatten().copied().filter(|density| *density <= top).fold(0.0, f64::max);
             curves_of(&panel, label, &inputs, &curves, top.min(1.05 * highest))
+        }
+        View::WithAtoms { from, to, atoms } => {
+            let inputs: Vec<f64> = numbers_between(from, to).into_iter().filter(|x| !atoms.contains(x)).collect();
+            let [density, heights] = [&inputs[..], &atoms].map(|inputs| {
+                probabilities(entry, settings, &inputs.iter().map(|&input| vec![input]).collect::<Vec<_>>())
+            });
+            densities_and_atoms(&panel, (&inputs, &density), (&atoms, &heights))
         }
         View::Integers(from, to) => {
             let inputs: Vec<f64> = (from..=to).map(f64::from).collect();
@@ -75,6 +82,11 @@ fn draw(root: &Panel<'_>, height: u32, entry: &Entry, settings: &Settings) -> Re
         }
         View::Sequences => sequences(&panel, entry, settings),
     }
+}
+
+/// The inputs of a density.
+fn numbers_between(from: f64, to: f64) -> Vec<f64> {
+    (0..=POINTS).map(|i| from + (to - from) * i as f64 / POINTS as f64).collect()
 }
 
 /// A distribution on a tape, at some parameters.
@@ -175,6 +187,34 @@ fn curves_of(
         let points: Vec<(f64, f64)> = inputs.iter().copied().zip(curve.iter().copied()).collect();
         for part in points.split(|(_, density)| !(0.0..=top).contains(density)).filter(|part| part.len() > 1) {
             chart.draw_series(LineSeries::new(part.iter().copied(), COLOURS[at % COLOURS.len()].stroke_width(2)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Densities as lines, which end at the atoms, and the probabilities of the atoms as dots on stems. The stems of the
+/// settings are beside each other.
+fn densities_and_atoms(
+    panel: &Panel<'_>,
+    (inputs, curves): (&[f64], &[Vec<f64>]),
+    (atoms, heights): (&[f64], &[Vec<f64>]),
+) -> Result<(), Box<dyn Error>> {
+    let top = 1.05 * curves.iter().chain(heights).flatten().copied().fold(0.0, f64::max);
+    let (first, last) = (inputs[0], inputs[inputs.len() - 1]);
+    let name = "density; dots: probability";
+    let mut chart = axes(panel, ("value", first..last), (name, 0.0..top), (9, &|x| number(*x)))?;
+    let part = |x: f64| atoms.iter().filter(|atom| **atom < x).count();
+    for (at, (curve, heights)) in curves.iter().zip(heights).enumerate() {
+        let colour = COLOURS[at % COLOURS.len()];
+        let points: Vec<(f64, f64)> = inputs.iter().copied().zip(curve.iter().copied()).collect();
+        for part in points.chunk_by(|one, next| part(one.0) == part(next.0)) {
+            chart.draw_series(LineSeries::new(part.iter().copied(), colour.stroke_width(2)))?;
+        }
+        let aside = 0.01 * (last - first) * (at as f64 - 0.5 * (curves.len() - 1) as f64);
+        for (atom, &height) in atoms.iter().zip(heights) {
+            let place = atom + aside;
+            chart.draw_series(LineSeries::new([(place, 0.0), (place, height)], colour.stroke_width(2)))?;
+            chart.draw_series([Circle::new((place, height), 5, colour.filled())])?;
         }
     }
     Ok(())

@@ -10,6 +10,8 @@ use stochgrad_tensor::Tensor;
 pub(crate) enum View {
     /// The density at the values that a function makes of numbers between two ends, up to a height.
     Along { label: &'static str, from: f64, to: f64, top: f64, value: fn(f64) -> Vec<f64> },
+    /// The density between two ends, and the probabilities of two numbers that have one.
+    WithAtoms { from: f64, to: f64, atoms: [f64; 2] },
     /// The probabilities of the integers from the first to the last.
     Integers(i32, i32),
     /// The probabilities of these values, or without any, those of all values.
@@ -85,6 +87,7 @@ const ROWS: &[Row] = &[
         &[&[30.0, 12.0, 9.0], &[30.0, 20.0, 9.0], &[50.0, 5.0, 20.0]],
         View::Integers(0, 9),
     ),
+    ("Zeta(exponent)", &[&[1.25], &[2.0], &[4.0]], View::Integers(1, 8)),
     ("Zipf(exponent)", &[&[0.5], &[1.0], &[2.0]], View::Integers(1, 8)),
     ("DiscreteUniform(low, high)", &[&[1.0, 6.0], &[3.0, 10.0]], View::Integers(0, 11)),
     ("Categorical(logits[3])", &[&[0.0, 0.0, 0.0], &[1.0, 0.0, -1.0], &[-2.0, 1.0, 0.0]], View::Integers(0, 2)),
@@ -283,8 +286,8 @@ const ROWS: &[Row] = &[
     ),
     (
         "Censored(low, high, Normal(location, scale))",
-        &[&[-1.0, 2.0, 0.0, 1.0], &[-1.0, 2.0, 1.0, 2.0]],
-        curve(-0.99, 1.99),
+        &[&[-1.0, 2.0, 0.0, 1.0], &[-1.0, 2.0, 1.0, 1.5]],
+        View::WithAtoms { from: -1.5, to: 2.5, atoms: [-1.0, 2.0] },
     ),
     ("Quantized(Logistic(location, scale))", &[&[3.3, 0.5], &[3.3, 1.2]], View::Integers(0, 7)),
     (

@@ -59,6 +59,7 @@ macro_rules! all_distributions {
             "Poisson(rate)" [2.5], [score weak jumps] => |_, p| Poisson::from_rate(p[0]);
             "Skellam(rate_up, rate_down)" [2.5, 0.7], [score weak] => |_, p| Skellam::new(p[0], p[1]);
             "Hypergeometric(population, successes, draws)" [30.0, 12.0, 9.0], [finite] => |_, p| Hypergeometric::new(p[0], p[1], p[2]);
+            "Zeta(exponent)" [3.5], [score] => |_, p| Zeta::new(p[0]);
             "Zipf(exponent)" [1.3], [score finite] => |_, p| Zipf::new(8, p[0]);
             "DiscreteUniform(low, high)" [1.0, 6.0], [finite] => |_, p| DiscreteUniform::new(p[0], p[1]);
             "Categorical(logits[3])" [0.3, -0.5, 0.1], [score weak jumps finite] => |_, p| Categorical::from_logits(vector(p));

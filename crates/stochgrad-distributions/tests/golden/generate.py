@@ -63,7 +63,14 @@ class Distribution:
     def expectation(self, f, t):
         if self.discrete:
             low, high = self.support(*t)
-            return mp.fsum(mp.exp(self.log_prob(mpf(k), *t)) * f(mpf(k)) for k in range(low, high + 1))
+            term = lambda k: mp.exp(self.log_prob(mpf(k), *t)) * f(mpf(k))
+            if high == INF:
+                # The formula of Euler and Maclaurin, for smooth terms that fall as a power.
+                begin = low + 60
+                rest = mp.quad(lambda y: term(mp.exp(y)) * mp.exp(y), [mp.log(begin) + j for j in (0, 2, 8, 32, 128)] + [INF])
+                corrections = (mp.bernoulli(2 * m) / mp.factorial(2 * m) * mp.diff(term, begin, 2 * m - 1) for m in range(1, 7))
+                return mp.fsum(map(term, range(low, begin))) + rest + term(begin) / 2 - mp.fsum(corrections)
+            return mp.fsum(term(k) for k in range(low, high + 1))
         if self.through:
             x, slope, ends = self.through(*t)
             return mp.quad(lambda y: mp.exp(self.log_prob(x(y), *t)) * slope(y) * f(x(y)), ends, maxdegree=9)
@@ -160,6 +167,30 @@ def binomial(k, n, p):
 def zipf(k, s):
     """Over eight ranks."""
     return -s * mp.log(k) - mp.log(sum(mpf(j) ** -s for j in range(1, 9))) if 1 <= k <= 8 else -INF
+
+
+def powers_from(a, s):
+    """The sum of j^−s over j = a, a + 1, … by the formula of Euler and Maclaurin far from its first term; for large
+    numbers, that of mpmath is a difference."""
+    x = a + 60
+    direct = mp.fsum((a + j) ** -s for j in range(60))
+    corrections = mp.fsum(mp.bernoulli(2 * m) / mp.factorial(2 * m) * mp.rf(s, 2 * m - 1) * x ** (1 - 2 * m)
+                          for m in range(1, 31))
+    return direct + x ** -s * (x / (s - 1) + mpf(1) / 2 + corrections)
+
+
+def zeta_entropy(s):
+    """From the derivative of ζ, the sum of ln j / j^s; far from 1 its first terms suffice, where that of mpmath is a
+    difference."""
+    if s > 60:
+        sums = [mp.fsum(mp.log(j) ** order * mpf(j) ** -s for j in range(2, 40)) for order in (0, 1)]
+    else:
+        sums = [powers_from(mpf(2), s), -mp.zeta(s, derivative=1)]
+    return mp.log1p(sums[0]) + s * sums[1] / (1 + sums[0])
+
+
+def zeta(k, s):
+    return -s * mp.log(k) - mp.log1p(powers_from(mpf(2), s))
 
 
 def hypergeometric(k, n, good, m):
@@ -489,6 +520,11 @@ DISTRIBUTIONS = [
     Distribution("Poisson(rate)", counts(lambda k, r: k * mp.log(r) - r - lngamma(k + 1)), lambda r: (0, int(10 * r + 150)),
         [([2.5], [0.0, 2.0, 30.0], True), ([12.0], [3.0, 12.0, 40.0], True), ([1e9], [1e9, 999950000.0, 1000100000.0], False), ([1e-12], [0.0, 1.0, 2.0], False)],
         discrete=True, cdf=lambda k, r: mp.gammainc(k + 1, r, INF, regularized=True) if r < 1e6 else mpf("nan")),
+    Distribution("Zeta(exponent)", where(lambda k, s: k >= 1, zeta), lambda s: (1, INF),
+        [([3.5], [0.0, 1.0, 2.0, 7.0, 1e3], False), ([2.0], [1.0, 3.0, 40.0, 1e6, 1e15], False), ([1.25], [1.0, 2.0, 9.0, 1e9, 1e20, 1e300], False),
+         ([1.0625], [1.0, 2.0, 8.0, 1e9, 1e20], False), ([7.25], [1.0, 2.0, 30.0], False), ([40.0], [1.0, 2.0, 8.0], False), ([1e3], [1.0, 2.0, 3.0], False)],
+        discrete=True, cdf=lambda k, s: 1 - powers_from(mp.floor(k) + 1, s) / (1 + powers_from(mpf(2), s)) if k >= 1 else mpf(0), entropy=zeta_entropy,
+        expected_sin=lambda s: mp.im(mp.polylog(s, mp.expj(1))) / mp.zeta(s)),
     Distribution("Zipf(exponent)", zipf, lambda s: (1, 8),
         [([1.3], [0.0, 1.0, 4.0, 8.0], True), ([0.4], [1.0, 2.0, 8.0, 9.0], True), ([40.0], [1.0, 2.0, 8.0], False), ([1e-8], [1.0, 5.0], False)],
         discrete=True, cdf=sum_from(lambda s: 1, zipf)),
@@ -686,6 +722,7 @@ PAIRS = [
     ("VonMises", [[0.3, 1.3], [-1.0, 0.05], [0.5, 20.0]], "VonMises", [[1.0, 2.0], [0.5, 3.0], [0.5, 20.0]]),
     ("Pareto", [[0.8, 2.6], [2.0, 0.7], [1.0, 3.0]], "Pareto", [[0.5, 1.1], [2.0, 1.5], [1.0, 3.0]]),
     ("Bernoulli", [[0.3], [0.9], [0.5]], "Poisson", [[0.6], [2.0], [0.5]]),
+    ("Zeta", [[1.25], [3.5], [2.0], [40.0], [1.0625], [2.0]], "Zeta", [[3.0], [1.5], [2.0], [9.0], [1.07], [2.0001]]),
     ("Zipf", [[1.3], [0.4], [2.0]], "Zipf", [[0.7], [2.5], [2.0]]),
     ("DiscreteUniform", [[1.0, 6.0], [0.0, 3.0]], "DiscreteUniform", [[0.0, 9.0], [0.0, 3.0]]),
     ("Uniform", [[0.1, 0.8], [-0.5, 2.0], [0.0, 1.0], [0.3, 0.31]], "Uniform", [[0.0, 1.0], [-1.0, 2.0], [0.0, 1.0], [-5.0, 9.0]]),

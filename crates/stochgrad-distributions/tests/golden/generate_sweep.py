@@ -299,6 +299,47 @@ def zipf_log(k, s):
     return -s * mp.log(k) - mp.log(mp.fsum(mpf(j) ** -s for j in range(1, 9)))
 
 
+def powers_from(a, s):
+    """The sum of j^−s over j = a, a + 1, … by the formula of Euler and Maclaurin far from its first term; for large
+    numbers, that of mpmath is a difference."""
+    x = a + 60
+    direct = mp.fsum((a + j) ** -s for j in range(60))
+    corrections = mp.fsum(mp.bernoulli(2 * m) / mp.factorial(2 * m) * mp.rf(s, 2 * m - 1) * x ** (1 - 2 * m)
+                          for m in range(1, 31))
+    return direct + x ** -s * (x / (s - 1) + mpf(1) / 2 + corrections)
+
+
+def zeta_others(s):
+    """ζ(s) − 1, in whose digits its derivatives are."""
+    return powers_from(mpf(2), s)
+
+
+def zeta_log(k, s):
+    return -s * mp.log(k) - mp.log1p(zeta_others(s))
+
+
+def zeta_upper(k, s):
+    return powers_from(mp.floor(k) + 1, s) / (1 + zeta_others(s))
+
+
+def zeta_moment(s, power):
+    """Of X − 1, infinite where the sum is."""
+    if s <= power + 1:
+        return INF
+    sums = [powers_from(mpf(2), s - i) for i in range(power + 1)]
+    return mp.fsum(mp.binomial(power, i) * (-1) ** (power - i) * sums[i] for i in range(power + 1)) / (1 + sums[0])
+
+
+def zeta_mean_of_log(s):
+    step = s * mpf(10) ** -50
+    with mp.workdps(max(mp.mp.dps, 160)):
+        return (zeta_others(s - step) - zeta_others(s + step)) / (2 * step) / (1 + zeta_others(s))
+
+
+def zeta_entropy(s):
+    return mp.log1p(zeta_others(s)) + s * zeta_mean_of_log(s)
+
+
 def hypergeometric_log(k, d, m):
     return mp.log(mp.binomial(d, k) * mp.binomial(d + m, d - k) / mp.binomial(2 * d + m, d))
 
@@ -737,6 +778,9 @@ DISTRIBUTIONS = [
     Distribution("Skellam(rate_up, rate_down)", same([(1.25, 0.625), (30.0, 2.5), (1e-3, 1e-3), (2.5, 30.0)], [-40, -12, -2, -1, 0, 1, 3, 12, 40]),
                  lambda k, a, b: -a - b + k * (mp.log(a) - mp.log(b)) / 2 + mp.log(mp.besseli(abs(k), 2 * mp.sqrt(a * b))), None, None,
                  lambda a, b: a - b, lambda a, b: a + b, discrete=True),
+    Distribution("Zeta(exponent)", same([(v,) for v in (1.0625, 1.25, 1.375, 2.0, 2.5, 3.0, 3.0625, 8.0, 30.0, 100.0)], [1, 2, 5, 8, 40, 1e4, 1e10, 1e30]),
+                 zeta_log, lambda k, s: 1 - zeta_upper(k, s), zeta_upper, lambda s: 1 + zeta_moment(s, 1),
+                 lambda s: zeta_moment(s, 2) - zeta_moment(s, 1) ** 2 if s > 3 else INF, zeta_entropy, discrete=True),
     Distribution("Zipf(exponent)", same([(v,) for v in (2.5, 0.625, 1e-10, 1e-3, 30.0, 100.0)], [1, 2, 5, 8]), zipf_log,
                  lambda k, s: mp.fsum(mp.exp(zipf_log(mpf(j), s)) for j in range(1, int(k) + 1)) if k < 8 else mpf(1),
                  lambda k, s: mp.fsum(mp.exp(zipf_log(mpf(j), s)) for j in range(int(k) + 1, 9)),

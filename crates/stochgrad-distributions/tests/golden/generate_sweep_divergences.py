@@ -15,7 +15,7 @@ import mpmath as mp
 from mpmath import mpf
 
 from generate_sweep import (EG, HALF, continuous_bernoulli_mean, continuous_bernoulli_normaliser, lnbeta, single,
-                            with_slopes)
+                            with_slopes, zeta_mean_of_log, zeta_others)
 
 HERE = pathlib.Path(__file__).parent / "sweep_divergences"
 
@@ -78,6 +78,10 @@ def von_mises(m, k, n, j):
     return mp.log(mp.besseli(0, j) / mp.besseli(0, k)) + ratio * (k - j * mp.cos(m - n))
 
 
+def zeta(s, t):
+    return mp.log1p(zeta_others(t)) - mp.log1p(zeta_others(s)) + (t - s) * zeta_mean_of_log(s)
+
+
 def squares(power):
     return lambda s, t: power * mp.log(t / s) + power * HALF * (s * s / (t * t) - 1)
 
@@ -99,6 +103,7 @@ DIVERGENCES = {
     "Bernoulli(probability)": (bernoulli, near((0.25,), (1e-10,)) + [((0.875,), (0.3125,)), ((0.875,), (0.875,))]),
     "Geometric(probability)": (lambda p, q: bernoulli(p, q) / p, near((0.25,), (1e-10,)) + [((0.875,), (0.3125,))]),
     "Poisson(rate)": (lambda a, b: a * mp.log(a / b) - a + b, near((2.5,), (1e-10,), (1e6,))),
+    "Zeta(exponent)": (zeta, near((1.25,), (2.5,), (30.0,)) + [((1.25,), (30.0,)), ((30.0,), (1.25,))]),
     "Normal(location, scale)": (normal, LOCATION),
     "LogNormal(location, scale)": (normal, LOCATION[:10]),
     "Laplace(location, scale)": (laplace, LOCATION),

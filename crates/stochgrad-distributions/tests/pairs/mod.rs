@@ -77,6 +77,7 @@ pub(crate) fn pairs() -> Vec<(&'static str, &'static str, Divergence)> {
         "Pareto", "Normal" => |x| Pareto::new(x[0], x[1]).kl_to(&Normal::new(x[2], x[3]));
         "Bernoulli", "Poisson" => |x| Bernoulli::from_probabilities(x[0]).kl_to(&Poisson::from_rate(x[1]));
         "DiscreteUniform", "DiscreteUniform" => |x| DiscreteUniform::new(x[0], x[1]).kl_to(&DiscreteUniform::new(x[2], x[3]));
+        "Zeta", "Zeta" => |x| Zeta::new(x[0]).kl_to(&Zeta::new(x[1]));
         "Zipf", "Zipf" => |x| Zipf::new(8, x[0]).kl_to(&Zipf::new(8, x[1]));
         "Categorical", "Categorical" => |x| Categorical::from_logits(vector(&x[..3])).kl_to(&Categorical::from_logits(vector(&x[3..])));
         "OrderedLogistic", "OrderedLogistic" => |x| OrderedLogistic::new(x[0], vector(&x[1..3])).kl_to(&OrderedLogistic::new(x[3], vector(&x[4..])));

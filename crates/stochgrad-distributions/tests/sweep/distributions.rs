@@ -2,7 +2,7 @@
 //! transformed by each map of single numbers.
 
 use crate::parameters::Kind::{
-    self, Count, Few, High, Location, Logit, Power, Probability, Rate, Rest, Shape, Tail, Whole, WholeHigh,
+    self, Count, Exponent, Few, High, Location, Logit, Power, Probability, Rate, Rest, Shape, Tail, Whole, WholeHigh,
 };
 use crate::range::Range::{
     self, Angles, Bits, Categories, Counts, Excesses, From, Integers, Interval, Maxima, Positive, Real, Unit,
@@ -126,6 +126,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         "NegativeBinomial(successes, logits)" [Shape, Logit], Counts => |p| NegativeBinomial::from_logits(p[0], p[1]);
         "Poisson(rate)" [Rate], Counts => |p| Poisson::from_rate(p[0]);
         "Skellam(rate_up, rate_down)" [Rate, Rate], Integers => |p| Skellam::new(p[0], p[1]);
+        "Zeta(exponent)" [Exponent], Range::Ranks => |p| Zeta::new(p[0]);
         "Zipf(exponent)" [Shape], Range::From1To(8) => |p| Zipf::new(8, p[0]);
         "Hypergeometric(draws, others)" [Few, Few], Range::UpTo(0) => |p| Hypergeometric::new(p[0] * 2.0 + p[1], p[0], p[0]);
         "DiscreteUniform(low, high)" [Whole, WholeHigh], Range::Between(0, 1) => |p| DiscreteUniform::new(p[0], p[1]);

@@ -48,6 +48,7 @@ divergences! {
     "Bernoulli(probability)" => 1, |p| Bernoulli::from_probabilities(p[0]);
     "Geometric(probability)" => 1, |p| Geometric::from_probabilities(p[0]);
     "Poisson(rate)" => 1, |p| Poisson::from_rate(p[0]);
+    "Zeta(exponent)" => 1, |p| Zeta::new(p[0]);
     "Normal(location, scale)" => 2, |p| Normal::new(p[0], p[1]);
     "LogNormal(location, scale)" => 2, |p| LogNormal::new(p[0], p[1]);
     "Laplace(location, scale)" => 2, |p| Laplace::new(p[0], p[1]);

@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     WholeHigh,
     /// A shape of any sign, with a limit at 0.
     Tail,
+    /// Above 1: the power with which the probabilities of counts fall.
+    Exponent,
     /// 1 less the parameter before it.
     Rest,
 }
@@ -62,6 +64,7 @@ impl Kind {
             Kind::High => [2.0, 0.75],
             Kind::WholeHigh => [5.0, 1.0],
             Kind::Tail => [0.3125, -0.625],
+            Kind::Exponent => [2.5, 1.375],
             Kind::Rest => [0.0; 2],
         }
     }
@@ -100,6 +103,10 @@ impl Kind {
                 let tiny = if double { 1e-300 } else { 1e-37 };
                 (7, vec![0.0, tiny, -tiny, -1e-5, 3.0, -1.0, -3.0, 1e-10, -1e-10, 0.5, -0.5, 1.0, 40.0, -40.0])
             }
+            Kind::Exponent => match double {
+                true => (6, vec![1.0625, 3.0, 40.0, 1e10, 1e300, 2.0, 1.0, 3.0625, 1e3, 1e100, 1.125]),
+                false => (6, vec![1.25, 3.0, 20.0, 1e5, 1e37, 2.0, 1.0, 3.0625, 1e2, 1e20, 1.375]),
+            },
             Kind::Rest => (0, Vec::new()),
         }
     }

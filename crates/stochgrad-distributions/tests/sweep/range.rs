@@ -12,6 +12,8 @@ pub(crate) enum Range {
     Categories(usize),
     /// The counts.
     Counts,
+    /// The counts from 1 on.
+    Ranks,
     /// The counts up to a parameter.
     UpTo(usize),
     /// The counts from 1 to a number.
@@ -62,6 +64,7 @@ impl Range {
             Range::Bits
                 | Range::Categories(_)
                 | Range::Counts
+                | Range::Ranks
                 | Range::UpTo(_)
                 | Range::From1To(_)
                 | Range::Integers
@@ -76,6 +79,7 @@ impl Range {
             Range::Bits => (0.0, 1.0),
             Range::Categories(count) => (0.0, count as f64 - 1.0),
             Range::Counts | Range::Positive => (0.0, f64::INFINITY),
+            Range::Ranks => (1.0, f64::INFINITY),
             Range::From1To(last) => (1.0, last as f64),
             Range::UpTo(trials) => (0.0, parameters[trials]),
             Range::Integers | Range::Real | Range::Angles => (f64::NEG_INFINITY, f64::INFINITY),
@@ -141,7 +145,7 @@ impl Range {
             Range::Angles => found.extend([PI, -PI, 3.2, -3.2, 3.0, -3.0, 0.5]),
             Range::Unit | Range::Signed => found.extend([0.25, 0.75, 0.984375, 1e-10, 1e-5, 1.0 - 1e-5]),
             Range::Interval(..) => found.extend([0.25, 0.75].map(|part| low + (high - low) * part)),
-            Range::Counts | Range::UpTo(_) => found.extend([2.0, 5.0, 10.0, 100.0, 1e6]),
+            Range::Counts | Range::Ranks | Range::UpTo(_) => found.extend([2.0, 5.0, 10.0, 100.0, 1e6]),
             Range::Integers => found.extend([2.0, 5.0, -5.0, -2.0, 100.0, -100.0]),
             Range::From(_) => found.extend([low * 1.5, low * 100.0]),
             Range::Real | Range::Excesses | Range::Maxima => {

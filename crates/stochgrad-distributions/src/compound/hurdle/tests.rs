@@ -73,3 +73,16 @@ fn ends_of_the_gate_and_mistakes() {
     let never = Hurdle::from_probability(tape.constant(0.5), Poisson::from_rate(tape.constant(0.0))).unwrap();
     assert!(never.validate().unwrap_err().to_string().contains("above 0"));
 }
+
+#[test]
+fn variances_of_large_counts_are_known() {
+    for (gate, expected) in [(0.0, 1e300), (1.0, 0.0), (0.3, f64::INFINITY)] {
+        let tape = Tape::<f64>::new();
+        let (gate, rate) = (tape.parameter(gate), tape.parameter(1e300));
+        let variance = Hurdle::from_probability(gate, Poisson::from_rate(rate)).unwrap().variance().unwrap();
+        assert_eq!(variance.item(), Ok(expected));
+        for slope in tape.backward(variance, [gate, rate]).unwrap() {
+            assert!(!slope.item().unwrap().is_nan(), "{gate:?}: {slope:?}");
+        }
+    }
+}

@@ -178,3 +178,15 @@ fn an_impossible_component_has_no_part_in_the_score() {
     check::<f32>(1e-37);
     check::<f64>(1e-300);
 }
+
+#[test]
+fn a_moment_of_weight_zero_does_not_count() {
+    let tape = Tape::<f64>::new();
+    let (weight, location) = (tape.parameter(0.0), tape.parameter(1e300));
+    let mixture = Mixture::from_probability(weight, Normal::new(location, 1.0), Laplace::new(weight * 0.0, 1.25));
+    let variance = mixture.unwrap().variance().unwrap();
+    assert_eq!(variance.item(), Ok(2.0 * 1.25 * 1.25));
+    for slope in tape.backward(variance, [weight, location]).unwrap() {
+        assert!(!slope.item().unwrap().is_nan(), "{slope:?}");
+    }
+}

@@ -357,3 +357,15 @@ fn vectors_without_conditional_distribution_functions_have_no_path() {
     let message = mixture.rsample(&on_samples(&tape, &noise, 3)).unwrap_err().to_string();
     assert!(message.contains("a path and a distribution function of Dirichlet"), "{message}");
 }
+
+#[test]
+fn a_moment_of_weight_zero_does_not_count() {
+    let tape = Tape::<f64>::new();
+    let (weights, locations) = (tape.parameter([0.0, 1.0]), tape.parameter([1e300, 0.5]));
+    let mixture = MixtureSameFamily::from_probabilities(weights, Normal::new(locations, 1.5)).unwrap();
+    let variance = mixture.variance().unwrap();
+    assert_eq!(variance.item(), Ok(1.5 * 1.5));
+    for slope in tape.backward(variance, [weights, locations]).unwrap() {
+        assert!(slope.as_slice().iter().all(|slope| !slope.is_nan()), "{slope:?}");
+    }
+}

@@ -473,3 +473,35 @@ fn logarithms_keep_the_lower_tail_and_infinities_have_no_density() {
         }
     }
 }
+
+#[test]
+fn powers_whose_logarithms_are_beyond_the_range_are_refused() {
+    let tape = Tape::<f64>::new();
+    let refusal = |exponent: f64| {
+        let map = Bijector::Power(tape.constant(exponent));
+        TransformedDistribution::new(Exponential::new(tape.constant(1.0)), map).validate().map_err(|e| e.to_string())
+    };
+    for exponent in [1e306, -1e306, 1e-306, -1e-306] {
+        assert!(refusal(exponent).unwrap_err().contains("beyond the range"), "{exponent:e}");
+    }
+    for exponent in [1e304, -1e304, 1e-304, -1e-304] {
+        assert_eq!(refusal(exponent), Ok(()), "{exponent:e}");
+    }
+}
+
+#[test]
+fn extreme_powers_have_no_slope_outside_and_logarithms_far_out_have_one() {
+    let tape = Tape::<f64>::new();
+    let (rate, exponent) = (tape.parameter(1.25), tape.parameter(1e10));
+    let log =
+        TransformedDistribution::new(Exponential::new(rate), Bijector::Power(exponent)).log_prob(tape.constant(-1.0));
+    assert_eq!(log.item(), Ok(f64::NEG_INFINITY));
+    for slope in tape.backward(log, [rate, exponent]).unwrap() {
+        assert_eq!(slope.item(), Ok(0.0));
+    }
+    // Far below, the density of the logarithm y is that of an exponential, with the slope a.
+    let (a, y) = (tape.parameter(1e10), tape.parameter(-1e10));
+    let log = TransformedDistribution::new(Gamma::new(a, rate), Bijector::Exp.inverted()).log_prob(y);
+    let slopes = tape.backward(log, [rate, y]).unwrap().map(|slope| slope.item().unwrap());
+    assert!((slopes[0] / 8e9 - 1.0).abs() < 1e-12 && (slopes[1] / 1e10 - 1.0).abs() < 1e-12, "{slopes:?}");
+}

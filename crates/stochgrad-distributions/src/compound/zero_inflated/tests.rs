@@ -213,3 +213,16 @@ fn ends_of_the_gate_elements_and_mistakes() {
     let far = ZeroInflated::from_probability(tape.constant(1.5), Poisson::from_rate(tape.constant(1.0))).unwrap();
     assert!(far.validate().is_err());
 }
+
+#[test]
+fn variances_of_large_counts_are_known() {
+    for (gate, expected) in [(0.0, 1e300), (1.0, 0.0), (0.3, f64::INFINITY)] {
+        let tape = Tape::<f64>::new();
+        let (gate, rate) = (tape.parameter(gate), tape.parameter(1e300));
+        let variance = ZeroInflated::from_probability(gate, Poisson::from_rate(rate)).unwrap().variance().unwrap();
+        assert_eq!(variance.item(), Ok(expected));
+        for slope in tape.backward(variance, [gate, rate]).unwrap() {
+            assert!(!slope.item().unwrap().is_nan(), "{gate:?}: {slope:?}");
+        }
+    }
+}

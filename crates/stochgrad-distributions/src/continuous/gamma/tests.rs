@@ -190,3 +190,11 @@ fn parameters_are_checked() {
     }
     assert_eq!(Gamma::new(tape.constant(2.0), 1.0).validate(), Ok(()));
 }
+
+#[test]
+fn a_mean_beyond_the_range_of_numbers_is_refused() {
+    let tape = Tape::<f64>::new();
+    assert!(Gamma::new(tape.constant(1e10), 1e-300).validate().unwrap_err().to_string().contains("another unit"));
+    assert!(Gamma::from_scale(tape.constant(1e10), 1e300).validate().is_err());
+    assert!(Gamma::new(tape.constant(1e5), 1e-300).validate().is_ok());
+}

@@ -188,3 +188,20 @@ fn certain_quantiles_of_rare_successes_are_zero() {
     assert_eq!(waiting.icdf(tape.constant(0.5)).item(), Ok(f64::INFINITY));
     assert!(waiting.icdf(tape.constant(f64::NAN)).item().unwrap().is_nan());
 }
+
+/// ln(1 − exp(−(k + 1) e^l)) is ln(k + 1) + l, and the variance e^−l + e^−2l.
+#[test]
+fn rare_successes_by_logits_have_finite_derivatives() {
+    let tape = Tape::<f64>::new();
+    let l = tape.parameter(-1e10);
+    let waiting = Geometric::from_logits(l);
+    let log = waiting.log_prob(tape.constant(f64::INFINITY));
+    assert_eq!(log.item(), Ok(f64::NEG_INFINITY));
+    assert!(tape.backward(log, [l]).unwrap()[0].item().unwrap().is_finite());
+    let log = waiting.log_cdf(tape.constant(3.0));
+    assert_eq!(log.item(), Ok(4.0_f64.ln() - 1e10));
+    assert_eq!(tape.backward(log, [l]).unwrap()[0].item(), Ok(1.0));
+    let variance = waiting.variance().unwrap();
+    assert_eq!(variance.item(), Ok(f64::INFINITY));
+    assert_eq!(tape.backward(variance, [l]).unwrap()[0].item(), Ok(f64::NEG_INFINITY));
+}
