@@ -37,7 +37,8 @@ pub(crate) fn shaped_exp<'t, F: Real>(shape: Var<'t, F>, y: Var<'t, F>) -> Var<'
     let [zero, one] = [0.0, 1.0].map(|number| y.tape().constant(number));
     let product = shape * y;
     let far = above(product.abs(), NEAR);
-    let moderate = far.select(product, one);
+    // An infinite product would be divided by itself.
+    let moderate = far.select(product, one).map(Map::MinScalar(F::MAX.to_f64()));
     y * far.select(moderate.expm1() / moderate, expm1_ratio(far.select(zero, product)))
 }
 
@@ -161,6 +162,13 @@ mod tests {
                 [found] = tape.grad(found, [shape]).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn the_largest_shape_has_infinite_values() {
+        let tape = Tape::<f64>::new();
+        let value = |shape: f64| shaped_exp(tape.constant(shape), tape.constant(7.6)).item().unwrap();
+        assert_eq!([value(f64::MAX), value(-f64::MAX)], [f64::INFINITY, 0.0]);
     }
 
     #[test]
