@@ -28,8 +28,8 @@ use crate::derivative::underflow::held_above_underflow;
 use crate::derivative::weak_gamma::weak_log_odds;
 use crate::derivative::weak_shape::ratio_parts;
 use crate::distribution::WeaklyReparameterized;
-use crate::distribution::{Declared, above, finite_end, log_of_either, step_of_kernels};
 use crate::distribution::{WeakNoise, WeakPath};
+use crate::distribution::{above, finite_end, log_of_either, step_of_kernels};
 use crate::noise::FoldedNoise;
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
@@ -128,26 +128,7 @@ impl<'t, F: Real> Beta<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for Beta<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        self.declared_name()
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        self.declared_parameters()
-    }
-
-    fn event_shape(&self) -> Shape {
-        self.declared_event_shape()
-    }
-
-    fn support(&self) -> Support {
-        self.declared_support()
-    }
-
-    fn validate(&self) -> DistributionResult<()> {
-        self.declared_validate()?;
-        comparable("Beta", self.alpha, self.beta)
-    }
+    declared!(|beta| comparable("Beta", beta.alpha, beta.beta));
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         if let Some(odds) = log_odds_of(value) {

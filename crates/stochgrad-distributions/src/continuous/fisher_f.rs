@@ -25,7 +25,7 @@ use crate::continuous::beta::{Beta, comparable};
 use crate::derivative::known_logarithms::logarithm_of;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::{held_logarithm, largest_logarithm, smallest_logarithm};
-use crate::distribution::{Declared, above, confine_possible, finite_end, step_of_kernels};
+use crate::distribution::{above, confine_possible, finite_end, step_of_kernels};
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
 
@@ -85,27 +85,7 @@ impl<'t, F: Real> FisherF<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for FisherF<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        self.declared_name()
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        self.declared_parameters()
-    }
-
-    fn event_shape(&self) -> Shape {
-        self.declared_event_shape()
-    }
-
-    fn support(&self) -> Support {
-        self.declared_support()
-    }
-
-    fn validate(&self) -> DistributionResult<()> {
-        self.declared_validate()?;
-        let share = self.share();
-        comparable("FisherF", share.alpha(), share.beta())
-    }
+    declared!(|ratio| comparable("FisherF", ratio.share().alpha(), ratio.share().beta()));
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let of_logarithm = |log: Var<'t, F>| {

@@ -24,7 +24,7 @@
 
 use crate::continuous::hyperbolic::{FAR, asinh, lost_by_sample, sinh, sinh_sample, within_range};
 use crate::derivative::underflow::largest_logarithm;
-use crate::distribution::{Declared, above, confine_possible, confine_real, held_at_infinity};
+use crate::distribution::{above, confine_possible, confine_real, held_at_infinity};
 use crate::prelude::*;
 use std::f64::consts::PI;
 
@@ -105,26 +105,7 @@ impl<'t, F: Real> JohnsonSu<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for JohnsonSu<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        self.declared_name()
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        self.declared_parameters()
-    }
-
-    fn event_shape(&self) -> Shape {
-        self.declared_event_shape()
-    }
-
-    fn support(&self) -> Support {
-        self.declared_support()
-    }
-
-    fn validate(&self) -> DistributionResult<()> {
-        self.declared_validate()?;
-        within_range("JohnsonSu", (self.skewness.abs() + FARTHEST) / self.tailweight)
-    }
+    declared!(|own| within_range("JohnsonSu", (own.skewness.abs() + FARTHEST) / own.tailweight));
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let height = special::log_ratio(self.tailweight, self.scale) - 0.5 * (2.0 * PI).ln();

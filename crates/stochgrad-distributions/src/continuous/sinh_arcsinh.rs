@@ -24,7 +24,7 @@
 //! Source: Jones and Pewsey, "Sinh-arcsinh distributions", 2009.
 
 use crate::continuous::hyperbolic::{asinh, lost_by_sample, sinh, sinh_sample, within_range};
-use crate::distribution::{Declared, confine_possible, confine_real};
+use crate::distribution::{confine_possible, confine_real};
 use crate::prelude::*;
 use std::f64::consts::PI;
 
@@ -114,26 +114,7 @@ impl<'t, F: Real> SinhArcsinh<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for SinhArcsinh<Var<'t, F>> {
-    fn name(&self) -> &'static str {
-        self.declared_name()
-    }
-
-    fn parameters(&self) -> Parameters<'t, F> {
-        self.declared_parameters()
-    }
-
-    fn event_shape(&self) -> Shape {
-        self.declared_event_shape()
-    }
-
-    fn support(&self) -> Support {
-        self.declared_support()
-    }
-
-    fn validate(&self) -> DistributionResult<()> {
-        self.declared_validate()?;
-        within_range("SinhArcsinh", (self.skewness.abs() + FARTHEST) / self.tailweight)
-    }
+    declared!(|own| within_range("SinhArcsinh", (own.skewness.abs() + FARTHEST) / own.tailweight));
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let height = special::log_ratio(self.tailweight, self.scale) - 0.5 * (2.0 * PI).ln();

@@ -229,10 +229,14 @@ macro_rules! distribution {
 
 /// Writes the methods that follow from a declaration with [`distribution!`](crate::distribution), inside an
 /// implementation of [`Distribution`](crate::Distribution)`<'t, F>`: `name`, `parameters`, `event_shape`, `support` and
-/// `validate`.
+/// `validate`. With `declared!(|distribution| check)`, `validate` checks each parameter, and then returns `check`, for
+/// conditions on several parameters together.
 #[macro_export]
 macro_rules! declared {
     () => {
+        $crate::declared!(|_distribution| Ok(()));
+    };
+    (|$distribution:ident| $check:expr) => {
         fn name(&self) -> &'static str {
             $crate::Declared::declared_name(self)
         }
@@ -250,7 +254,9 @@ macro_rules! declared {
         }
 
         fn validate(&self) -> $crate::DistributionResult<()> {
-            $crate::Declared::declared_validate(self)
+            $crate::Declared::declared_validate(self)?;
+            let $distribution = self;
+            $check
         }
     };
 }
