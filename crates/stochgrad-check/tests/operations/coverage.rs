@@ -103,7 +103,7 @@ fn every_operation_is_covered() {
     all.extend(variants("stochgrad-tape/src/op/mod.rs", "PlateReduction"));
     all.extend(variants("stochgrad-tape/src/op/mod.rs", "DetachReason"));
     all.extend(variants("stochgrad-tensor/src/kernels/map/function.rs", "Map"));
-    all.extend(variants("stochgrad-tensor/src/kernels/zip.rs", "Zip"));
+    all.extend(variants("stochgrad-tensor/src/kernels/zip/function.rs", "Zip"));
     all.extend(variants("stochgrad-tensor/src/kernels/reduce/reduction.rs", "Reduce"));
     all.extend(variants("stochgrad-tape/src/op/special/function.rs", "Special"));
     assert!(all.len() > 90, "expected more than 90 variants in the sources, got {}", all.len());

@@ -21,7 +21,7 @@ const ENUMS: [(&str, &str, &str); 6] = [
     ("Op", "stochgrad-tape/src/op/mod.rs", "operations of the tape"),
     ("PlateReduction", "stochgrad-tape/src/op/mod.rs", "reductions over a plate"),
     ("Map", "stochgrad-tensor/src/kernels/map/function.rs", "functions of an element"),
-    ("Zip", "stochgrad-tensor/src/kernels/zip.rs", "functions of a pair of elements"),
+    ("Zip", "stochgrad-tensor/src/kernels/zip/function.rs", "functions of a pair of elements"),
     ("Reduce", "stochgrad-tensor/src/kernels/reduce/reduction.rs", "reductions over axes"),
     ("Special", "stochgrad-tape/src/op/special/function.rs", "special functions"),
 ];

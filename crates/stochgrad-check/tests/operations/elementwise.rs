@@ -13,6 +13,7 @@ fn smooth_maps() -> Vec<(Map, bool)> {
         (Map::LnHeld, true),
         (Map::Log1p, true),
         (Map::Expm1, false),
+        (Map::ExpExcess, false),
         (Map::Sqrt, true),
         (Map::Square, false),
         (Map::Recip, true),
@@ -20,6 +21,9 @@ fn smooth_maps() -> Vec<(Map, bool)> {
         (Map::Sign, false),
         (Map::Sin, false),
         (Map::Cos, false),
+        (Map::Versine, false),
+        (Map::VersineSlope, false),
+        (Map::ExpWithin(-50.0, 50.0), false),
         (Map::Tanh, false),
         (Map::Sigmoid, false),
         (Map::Softplus, false),
@@ -84,7 +88,7 @@ fn functions_of_one_operand() {
     check(map_cases());
 }
 
-const SMOOTH_ZIPS: [Zip; 15] = [
+const SMOOTH_ZIPS: [Zip; 18] = [
     Zip::Add,
     Zip::Sub,
     Zip::SubUnguarded,
@@ -100,6 +104,9 @@ const SMOOTH_ZIPS: [Zip; 15] = [
     Zip::LessEqual,
     Zip::Equal,
     Zip::NotEqual,
+    Zip::Log1pSquareRatio,
+    Zip::Log1pSquareRatioByFirst,
+    Zip::Log1pSquareRatioBySecond,
 ];
 
 pub(crate) fn zip_cases() -> Vec<Case> {

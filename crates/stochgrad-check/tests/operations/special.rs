@@ -18,6 +18,11 @@ pub(crate) fn special_cases() -> Vec<Case> {
         case("atan", vec![real(&[3], 322)], |_, x| special::atan(x[0])),
         case("acot", vec![real(&[3], 323)], |_, x| special::acot(x[0])),
         case("log1p_square", vec![real(&[3], 324)], |_, x| special::log1p_square(x[0])),
+        case(
+            "log1p_square_ratio far out",
+            vec![Tensor::from([-3e9, 2e9, 1.0]), Tensor::from([1.5, 0.5, 1e9])],
+            |_, x| special::log1p_square_ratio(x[0], x[1]),
+        ),
         case("log1p_square far out", vec![Tensor::from([-3e9, 2e9])], |_, x| special::log1p_square(x[0])),
         case("gumbel_level_right", vec![positive(&[3], 325)], |_, x| special::gumbel_level_right(x[0])),
         case("gumbel_level_left", vec![positive(&[3], 326)], |_, x| special::gumbel_level_left(x[0])),

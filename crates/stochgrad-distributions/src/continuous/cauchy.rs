@@ -16,7 +16,7 @@
 
 use crate::derivative::underflow::finite_draws_around;
 use crate::derivative::weak::{location_derivative, scale_derivative};
-use crate::distribution::{above, confine_real, log_of_either};
+use crate::distribution::{above, log_of_either};
 use crate::prelude::*;
 use std::f64::consts::{FRAC_1_PI, PI};
 
@@ -65,7 +65,7 @@ impl<'t, F: Real> Distribution<'t, F> for Cauchy<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        confine_real(self.standardize(value), |z| (1.0 / PI).ln() - self.scale.ln() - special::log1p_square(z))
+        -(self.scale.ln() + PI.ln()) - special::log1p_square_ratio(value - self.location, self.scale)
     }
 
     drawn_by_path!();

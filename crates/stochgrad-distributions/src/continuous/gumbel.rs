@@ -13,7 +13,7 @@
 //! | weak derivative with respect to $\mu$ | $1/e\beta$, $\mu + \beta z_\pm$ where $z_- < 0 < z_+$ solve $z + e^{-z} - 1 = E$, with the same $E$ in both parts |
 
 use crate::derivative::weak::location_derivative;
-use crate::distribution::{confine_real, exp_minus_exp, log_one_minus_exp_exp, one_minus_exp_exp};
+use crate::distribution::{exp_minus_exp, log_one_minus_exp_exp, one_minus_exp_exp};
 use crate::prelude::*;
 use std::f64::consts::{E, PI};
 
@@ -64,8 +64,8 @@ impl<'t, F: Real> Distribution<'t, F> for Gumbel<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // With −z, which all terms have, as the variable.
-        confine_real((self.location - value) / self.scale, |mirrored| mirrored - mirrored.exp() - self.scale.ln())
+        // In terms of −z.
+        -self.scale.ln() - ((self.location - value) / self.scale).exp_excess()
     }
 
     drawn_by_path!();

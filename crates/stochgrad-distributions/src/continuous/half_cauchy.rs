@@ -15,7 +15,7 @@
 use crate::continuous::cauchy::FAR;
 use crate::derivative::underflow::finite_draws;
 use crate::derivative::weak::scale_derivative;
-use crate::distribution::{above, confine_real, log_of_either};
+use crate::distribution::{above, log_of_either};
 use crate::prelude::*;
 use std::f64::consts::PI;
 
@@ -52,10 +52,8 @@ impl<'t, F: Real> Distribution<'t, F> for HalfCauchy<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        // Values above 0 may underflow or overflow in units of the scale.
-        Boundary::Included.confine_positive(value, |x| {
-            confine_real(x / self.scale, |z| ((2.0 / PI).ln() - self.scale.ln()) - special::log1p_square(z))
-        })
+        Boundary::Included
+            .confine_positive(value, |x| (2.0 / PI).ln() - self.scale.ln() - special::log1p_square_ratio(x, self.scale))
     }
 
     drawn_by_path!();

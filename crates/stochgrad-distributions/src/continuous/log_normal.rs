@@ -22,6 +22,7 @@ use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::{largest_logarithm, smallest_logarithm};
 use crate::prelude::*;
 use std::f64::consts::PI;
+use stochgrad_tensor::map::Map;
 
 distribution! {
     /// Positive values whose logarithm is normal, given by location and scale of the logarithm.
@@ -146,8 +147,7 @@ impl<'t, F: Real> Reparameterized<'t, F> for LogNormal<Var<'t, F>> {
     fn rsample(&self, draw: &Draw<'_, F>) -> DistributionResult<Var<'t, F>> {
         let log = self.logarithm().rsample(draw)?;
         // Limited as in `positive_exponential`, by numbers.
-        let held = log.held().clamp(smallest_logarithm::<F>(), largest_logarithm::<F>());
-        Ok(marked(held.straight_through(log).exp(), log))
+        Ok(marked(log.map(Map::ExpWithin(smallest_logarithm::<F>(), largest_logarithm::<F>())), log))
     }
 }
 

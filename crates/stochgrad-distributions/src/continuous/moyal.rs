@@ -16,7 +16,7 @@
 //! Source: Moyal, "Theory of ionization fluctuations", 1955.
 
 use crate::derivative::weak::{location_derivative, scale_derivative};
-use crate::distribution::{above, confine_real, log_of_either};
+use crate::distribution::{above, log_of_either};
 use crate::noise::FoldedNoise;
 use crate::prelude::*;
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI, SQRT_2};
@@ -91,8 +91,8 @@ impl<'t, F: Real> Distribution<'t, F> for Moyal<Var<'t, F>> {
     declared!();
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
-        let height = -(self.scale.ln() + 0.5 * (2.0 * PI).ln());
-        confine_real(self.standardize(value), |z| height - (z + (-z).exp()) * 0.5)
+        // In terms of −z.
+        -(self.scale.ln() + 0.5 * (2.0 * PI).ln()) - ((self.location - value) / self.scale).exp_excess() * 0.5
     }
 
     drawn_by_path!();

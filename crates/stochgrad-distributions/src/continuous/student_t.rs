@@ -18,7 +18,7 @@ use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::{finite_draws_around, held_logarithm, largest_logarithm};
 use crate::derivative::weak::{location_derivative, scale_derivative};
-use crate::distribution::{confine_real, smallest_positive};
+use crate::distribution::smallest_positive;
 use crate::noise::FoldedNoise;
 use crate::prelude::*;
 use stochgrad_tensor::map::Map;
@@ -74,11 +74,11 @@ impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let nu = self.degrees_of_freedom;
         // The product of two small numbers must not be 0, and that of two large ones not infinite.
-        let width = (self.scale * nu.sqrt()).map(Map::MaxScalar(smallest_positive::<F>()));
-        let width = width.map(Map::MinScalar(F::MAX.to_f64()));
-        let density = confine_real((value - self.location) / width, |ratio| {
-            self.log_height() - special::log1p_square(ratio) * ((nu + 1.0) * 0.5)
-        });
+        let (width, range) = (self.scale * nu.sqrt(), [smallest_positive::<F>(), F::MAX.to_f64()]);
+        let lost = width.held().map(Map::Outside(range[0], range[1]));
+        let width = lost.select(width.held().clamp(range[0], range[1]), width);
+        let tail = special::log1p_square_ratio(value - self.location, width) * ((nu + 1.0) * 0.5);
+        let density = self.log_height() - tail;
         let largest = largest_stretch::<F>();
         match lost_by_own_draw(value, |stretch| stretch - stretch.clamp(-largest, largest)) {
             Some(lost) => density - (nu + 1.0) * lost,

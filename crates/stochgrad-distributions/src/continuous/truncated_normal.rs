@@ -98,8 +98,8 @@ impl<'t, F: Real> Distribution<'t, F> for TruncatedNormal<Var<'t, F>> {
         let edge = above.select(self.low, below.select(self.high, self.location));
         let distance = (value - edge) / self.scale;
         let place = (edge - self.location) / self.scale;
-        let mass = special::normal_log_mass_at_edge(low, high) + self.scale.ln();
-        let density = -(distance * (place + distance * 0.5)) - mass;
+        let height = -(special::normal_log_mass_at_edge(low, high) + self.scale.ln());
+        let density = height - distance * (place + distance * 0.5);
         outside.select(value.tape().constant(f64::NEG_INFINITY), confine_possible(density))
     }
 

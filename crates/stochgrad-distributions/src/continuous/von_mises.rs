@@ -17,7 +17,6 @@
 
 use crate::derivative::gamma_variates::aligned;
 use crate::derivative::weak::location_derivative;
-use crate::distribution::confine_real;
 use crate::noise::FoldedNoise;
 use crate::prelude::*;
 use std::f64::consts::PI;
@@ -68,7 +67,7 @@ impl<'t, F: Real> Distribution<'t, F> for VonMises<Var<'t, F>> {
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let height = special::bessel_ie(self.concentration, 0).ln() + (2.0 * PI).ln();
-        confine_real(value - self.location, |angle| (angle * 0.5).sin().square() * self.concentration * -2.0 - height)
+        -height - (value - self.location).versine() * self.concentration
     }
 
     drawn_by_path!();

@@ -18,8 +18,9 @@
 
 use crate::derivative::known_logarithms::logarithm_of;
 use crate::derivative::underflow::positive_exponential;
-use crate::distribution::{above, exp_minus_exp, finite_end, log_one_minus_exp_exp, one_minus_exp_exp};
+use crate::distribution::{exp_minus_exp, finite_end, log_one_minus_exp_exp, one_minus_exp_exp};
 use crate::prelude::*;
+use stochgrad_tensor::map::Map;
 
 /// Euler's constant.
 const EULER: f64 = 0.577_215_664_901_532_9;
@@ -61,9 +62,9 @@ impl<'t, F: Real> Distribution<'t, F> for Weibull<Var<'t, F>> {
         let k = self.concentration;
         let of_logarithm = |log: Var<'t, F>| {
             let log = log - self.scale.ln();
-            // Where this is infinite, so is the exponential.
+            // Where this would be infinite, the exponential is.
             let power = (k - 1.0) * log;
-            let power = above(power, F::MAX.to_f64()).select(power.tape().constant(F::MAX.to_f64()), power);
+            let power = power.held().map(Map::MinScalar(F::MAX.to_f64())).straight_through(power);
             (k.ln() - self.scale.ln()) + power - (k * log).exp()
         };
         match logarithm_of(value) {

@@ -98,12 +98,16 @@ impl Op {
                 | Map::LnHeld
                 | Map::Log1p
                 | Map::Expm1
+                | Map::ExpExcess
                 | Map::Sqrt
                 | Map::Recip
                 | Map::Abs
                 | Map::Sign
                 | Map::Sin
                 | Map::Cos
+                | Map::Versine
+                | Map::VersineSlope
+                | Map::ExpWithin(..)
                 | Map::Tanh
                 | Map::Sigmoid
                 | Map::Softplus
@@ -136,6 +140,9 @@ impl Op {
                 | Zip::Maximum
                 | Zip::Minimum
                 | Zip::LogAddExp
+                | Zip::Log1pSquareRatio
+                | Zip::Log1pSquareRatioByFirst
+                | Zip::Log1pSquareRatioBySecond
                 | Zip::Greater
                 | Zip::GreaterEqual
                 | Zip::Less

@@ -53,7 +53,7 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         Map::RdivScalar(c) => g * x.square().recip() * -c,
         Map::PowScalar(0.0) => return None,
         Map::PowScalar(c) => g * x.powf(c - 1.0) * c,
-        Map::Exp => g * y,
+        Map::Exp | Map::ExpWithin(..) => g * y,
         Map::Ln => g / x,
         Map::LnHeld => {
             let steepest = 1.0 / F::MIN_POSITIVE.to_f64();
@@ -61,12 +61,16 @@ fn derivative_of_map<'t, F: Real>(map: Map, x: Var<'t, F>, y: Var<'t, F>, g: Var
         }
         Map::Log1p => g / (x + 1.0),
         Map::Expm1 => g * (y + 1.0),
+        Map::ExpExcess => g * x.expm1(),
         Map::Sqrt => g / y * 0.5,
         Map::Square => g * x * 2.0,
         Map::Recip => -(g * y.square()),
         Map::Abs => g * x.sign(),
         Map::Sin => g * x.cos(),
         Map::Cos => -(g * x.sin()),
+        Map::Versine => g * x.map(Map::VersineSlope),
+        // Finite for infinite angles as well.
+        Map::VersineSlope => g * (1.0 - x.versine().map(Map::MinScalar(2.0))),
         Map::Tanh => g * (1.0 - y.square()),
         Map::Sigmoid => g * y * (1.0 - y),
         Map::Softplus => g * x.sigmoid(),
@@ -178,6 +182,26 @@ impl<F: Real> Tape<F> {
                         smallvec![
                             want(0, &|| down(g * log_add_exp_weight(x, y), x)),
                             want(1, &|| down(g * log_add_exp_weight(y, x), y))
+                        ]
+                    }
+                    Zip::Log1pSquareRatio => smallvec![
+                        want(0, &|| down(g * x.zip(Zip::Log1pSquareRatioByFirst, y), x)),
+                        want(1, &|| down(g * x.zip(Zip::Log1pSquareRatioBySecond, y), y))
+                    ],
+                    // In terms of b² / (a² + b²), which neither overflows nor loses digits.
+                    Zip::Log1pSquareRatioByFirst => {
+                        let share = (-x.zip(Zip::Log1pSquareRatio, y)).exp() / y * 2.0;
+                        smallvec![
+                            want(0, &|| down(g * (share / y - output.square()), x)),
+                            want(1, &|| down(-(g * output * share), y))
+                        ]
+                    }
+                    Zip::Log1pSquareRatioBySecond => {
+                        let share = (-x.zip(Zip::Log1pSquareRatio, y)).exp() * 2.0;
+                        let by_first = || x.zip(Zip::Log1pSquareRatioByFirst, y);
+                        smallvec![
+                            want(0, &|| down(-(g * by_first() * share / y), x)),
+                            want(1, &|| down(-(g * output * (share + 1.0) / y), y))
                         ]
                     }
                     Zip::Greater

@@ -52,12 +52,16 @@ impl Op {
                 | Map::LnHeld
                 | Map::Log1p
                 | Map::Expm1
+                | Map::ExpExcess
                 | Map::Sqrt
                 | Map::Square
                 | Map::Recip
                 | Map::Sign
                 | Map::Sin
                 | Map::Cos
+                | Map::Versine
+                | Map::VersineSlope
+                | Map::ExpWithin(..)
                 | Map::Log1pSquareSlope
                 | Map::Lgamma
                 | Map::Polygamma(_)
@@ -83,6 +87,9 @@ impl Op {
                 | Zip::ChanceOfBit
                 | Zip::Div
                 | Zip::Pow
+                | Zip::Log1pSquareRatio
+                | Zip::Log1pSquareRatioByFirst
+                | Zip::Log1pSquareRatioBySecond
                 | Zip::Greater
                 | Zip::GreaterEqual
                 | Zip::Less
@@ -242,6 +249,9 @@ impl Op {
                 | Zip::Maximum
                 | Zip::Minimum
                 | Zip::LogAddExp
+                | Zip::Log1pSquareRatio
+                | Zip::Log1pSquareRatioByFirst
+                | Zip::Log1pSquareRatioBySecond
                 | Zip::Greater
                 | Zip::GreaterEqual
                 | Zip::Less

@@ -55,11 +55,15 @@ impl Op {
                 | Map::LnHeld
                 | Map::Log1p
                 | Map::Expm1
+                | Map::ExpExcess
                 | Map::Sqrt
                 | Map::Square
                 | Map::Recip
                 | Map::Sin
                 | Map::Cos
+                | Map::Versine
+                | Map::VersineSlope
+                | Map::ExpWithin(..)
                 | Map::Tanh
                 | Map::Sigmoid
                 | Map::Softplus
@@ -98,6 +102,9 @@ impl Op {
                 | Zip::Div
                 | Zip::Pow
                 | Zip::LogAddExp
+                | Zip::Log1pSquareRatio
+                | Zip::Log1pSquareRatioByFirst
+                | Zip::Log1pSquareRatioBySecond
                 | Zip::Weigh
                 | Zip::Hold => Smooth,
             },

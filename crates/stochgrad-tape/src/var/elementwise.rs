@@ -41,6 +41,8 @@ impl<'t, F: Real> Var<'t, F> {
         log1p => Map::Log1p;
         /// `exp(x) − 1`, accurate for small `x`.
         expm1 => Map::Expm1;
+        /// `exp(x) − x`, which is infinite at both infinities.
+        exp_excess => Map::ExpExcess;
         /// The square root.
         sqrt => Map::Sqrt;
         /// `x²`.
@@ -55,6 +57,8 @@ impl<'t, F: Real> Var<'t, F> {
         sin => Map::Sin;
         /// The cosine.
         cos => Map::Cos;
+        /// The versed sine `1 − cos(x)`, accurate for small `x`. It is infinite where `x` is.
+        versine => Map::Versine;
         /// The hyperbolic tangent.
         tanh => Map::Tanh;
         /// `1 / (1 + exp(−x))`, without overflow.

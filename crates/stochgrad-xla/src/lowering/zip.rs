@@ -1,7 +1,7 @@
 //! Functions of pairs of elements.
 
 use crate::lowering::builder::Value;
-use crate::lowering::map::unguarded;
+use crate::lowering::map::{log1p_square, log1p_square_slope, unguarded};
 use stochgrad_tensor::zip::Zip;
 
 /// A function of pairs of elements of one shape.
@@ -21,6 +21,9 @@ pub fn zip<'b>(zip: Zip, a: Value<'b>, b: Value<'b>) -> Value<'b> {
         Zip::Maximum => a.max(b),
         Zip::Minimum => a.min(b),
         Zip::LogAddExp => log_add_exp(a, b),
+        Zip::Log1pSquareRatio => log1p_square(a / b),
+        Zip::Log1pSquareRatioByFirst => log1p_square_slope(a / b) / b,
+        Zip::Log1pSquareRatioBySecond => -2.0 / ((b / a).square() + 1.0) / b,
         Zip::Greater => one_if(a.gt(b)),
         Zip::GreaterEqual => one_if(a.ge(b)),
         Zip::Less => one_if(a.lt(b)),

@@ -8,13 +8,14 @@ use stochgrad_tensor::zip::Zip;
 use stochgrad_tensor::{Real, Tensor};
 use stochgrad_xla::pjrt::{Client, Element};
 
-const MAPS: [Map; 51] = [
+const MAPS: [Map; 55] = [
     Map::Neg,
     Map::Exp,
     Map::Ln,
     Map::LnHeld,
     Map::Log1p,
     Map::Expm1,
+    Map::ExpExcess,
     Map::Sqrt,
     Map::Square,
     Map::Recip,
@@ -22,6 +23,9 @@ const MAPS: [Map; 51] = [
     Map::Sign,
     Map::Sin,
     Map::Cos,
+    Map::Versine,
+    Map::VersineSlope,
+    Map::ExpWithin(-0.5, 0.7),
     Map::Tanh,
     Map::Sigmoid,
     Map::Softplus,
@@ -62,7 +66,7 @@ const MAPS: [Map; 51] = [
     Map::Clamp(-1e30, 1e30),
 ];
 
-const ZIPS: [Zip; 22] = [
+const ZIPS: [Zip; 25] = [
     Zip::Add,
     Zip::Sub,
     Zip::SubUnguarded,
@@ -75,6 +79,9 @@ const ZIPS: [Zip; 22] = [
     Zip::Maximum,
     Zip::Minimum,
     Zip::LogAddExp,
+    Zip::Log1pSquareRatio,
+    Zip::Log1pSquareRatioByFirst,
+    Zip::Log1pSquareRatioBySecond,
     Zip::Greater,
     Zip::GreaterEqual,
     Zip::Less,
@@ -182,7 +189,7 @@ fn every_function_of_elements_is_in_the_lists() {
         lines.filter(|line| line.starts_with(char::is_uppercase)).map(str::to_owned).collect()
     };
     let maps = variants(include_str!("../../../stochgrad-tensor/src/kernels/map/function.rs"), "Map");
-    let zips = variants(include_str!("../../../stochgrad-tensor/src/kernels/zip.rs"), "Zip");
+    let zips = variants(include_str!("../../../stochgrad-tensor/src/kernels/zip/function.rs"), "Zip");
     let word = |debug: String| debug.split('(').next().unwrap_or_default().to_owned();
     let listed: Vec<String> = MAPS.iter().map(|map| word(format!("{map:?}"))).collect();
     let missing: Vec<&String> = maps.iter().filter(|name| !listed.contains(name)).collect();

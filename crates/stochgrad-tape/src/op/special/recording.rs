@@ -5,6 +5,7 @@ use crate::op::Op;
 use crate::var::Var;
 use stochgrad_tensor::Real;
 use stochgrad_tensor::map::Map;
+use stochgrad_tensor::zip::Zip;
 
 #[track_caller]
 pub(super) fn special<'t, F: Real>(function: Special, inputs: &[Var<'t, F>]) -> Var<'t, F> {
@@ -235,6 +236,26 @@ functions! {
 #[track_caller]
 pub fn log1p_square<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
     x.map(Map::Log1pSquare)
+}
+
+/// ln(1 + (x / y)²) for y > 0, without overflow of the square. Its derivatives are finite also where x is infinite.
+///
+/// ```
+/// use stochgrad_tape::{Tape, special::log1p_square_ratio};
+///
+/// # fn main() -> Result<(), stochgrad_tape::TapeError> {
+/// let tape = Tape::<f64>::new();
+/// let (x, y) = (tape.parameter([2.0, f64::INFINITY]), tape.parameter(2.0));
+/// let growth = log1p_square_ratio(x, y);
+/// assert_eq!(growth.peek()?.to_vec(), [2.0_f64.ln(), f64::INFINITY]);
+/// let [by_x, by_y] = tape.backward(growth.sum(), [x, y])?;
+/// assert_eq!((by_x.to_vec(), by_y.to_vec()), (vec![0.5, 0.0], vec![-1.5]));
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn log1p_square_ratio<'t, F: Real>(x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
+    x.zip(Zip::Log1pSquareRatio, y)
 }
 
 /// The logarithm of the density of the standard normal distribution between two bounds, at a z between them. It is

@@ -10,6 +10,9 @@ pub enum Map {
     Neg,
     /// e^x
     Exp,
+    /// e^x for x clamped to [low, high]. The derivative is the result everywhere, so that the logarithm of the result has
+    /// the derivative of x.
+    ExpWithin(f64, f64),
     /// The natural logarithm.
     Ln,
     /// The natural logarithm of x ≥ 0 whose derivative counts as finite at 0, so that its product with 0 is 0.
@@ -18,6 +21,8 @@ pub enum Map {
     Log1p,
     /// e^x − 1
     Expm1,
+    /// e^x − x, which is ∞ at both infinities.
+    ExpExcess,
     /// The square root.
     Sqrt,
     /// x²
@@ -32,6 +37,10 @@ pub enum Map {
     Sin,
     /// The cosine.
     Cos,
+    /// The versed sine 1 − cos x, to the last digits also for small x; ∞ for an infinite x, which is no angle.
+    Versine,
+    /// sin x, and 0 for an infinite x: the derivative of [`Map::Versine`].
+    VersineSlope,
     /// The hyperbolic tangent.
     Tanh,
     /// 1 / (1 + e^−x)
@@ -111,12 +120,16 @@ impl Map {
     pub fn is_transcendental(self) -> bool {
         match self {
             Map::Exp
+            | Map::ExpWithin(..)
             | Map::Ln
             | Map::LnHeld
             | Map::Log1p
             | Map::Expm1
+            | Map::ExpExcess
             | Map::Sin
             | Map::Cos
+            | Map::Versine
+            | Map::VersineSlope
             | Map::Tanh
             | Map::Sigmoid
             | Map::Softplus

@@ -39,6 +39,19 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             #[inline(always)]
             |x| x.exp_fast::<FMA>(),
         ),
+        Map::ExpWithin(low, high) => {
+            let (low, high) = (F::from_f64(low), F::from_f64(high));
+            each(
+                x,
+                out,
+                #[inline(always)]
+                |x| {
+                    let raised = if x < low { low } else { x };
+                    let held = if raised > high { high } else { raised };
+                    held.exp_fast::<FMA>()
+                },
+            );
+        }
         // Zero, negative and subnormal numbers are rare, and take as long as the logarithm.
         Map::Ln | Map::LnHeld if leaves_interval_body::<FMA, F>(x, F::MIN_POSITIVE.to_f64(), f64::INFINITY) => each(
             x,
@@ -63,6 +76,16 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             out,
             #[inline(always)]
             |x| x.exp_m1_fast::<FMA>(),
+        ),
+        Map::ExpExcess => each(
+            x,
+            out,
+            #[inline(always)]
+            |x| {
+                let exponential = x.exp_fast::<FMA>();
+                // The difference of infinities would be NaN.
+                if exponential > F::MAX { exponential } else { exponential - x }
+            },
         ),
         Map::Sqrt => each(x, out, F::sqrt),
         Map::Square => each(x, out, |x| x * x),
@@ -89,6 +112,26 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
                 |x| x.sin_cos_near::<FMA>()[1],
             );
             far(x, out, F::cos);
+        }
+        Map::Versine => {
+            let half = F::from_f64(0.5);
+            let twice_square = |sine: F| (sine + sine) * sine;
+            each(
+                x,
+                out,
+                #[inline(always)]
+                |x| twice_square((x * half).sin_cos_near::<FMA>()[0]),
+            );
+            far(x, out, |x| if x.is_finite() { twice_square((x * half).sin()) } else { x.abs() });
+        }
+        Map::VersineSlope => {
+            each(
+                x,
+                out,
+                #[inline(always)]
+                |x| x.sin_cos_near::<FMA>()[0],
+            );
+            far(x, out, |x| if x.is_finite() { x.sin() } else { zero });
         }
         Map::Tanh => each(
             x,
@@ -119,14 +162,9 @@ fn map_body<const FMA: bool, F: Real>(op: Map, x: &[F], out: &mut [F]) {
             x,
             out,
             #[inline(always)]
-            |x| {
-                let far = x.abs() > F::from_f64(1e9);
-                let square = if far { zero } else { x * x };
-                let (near, beyond) = (square.ln_1p_fast::<FMA>(), x.abs().ln_fast::<FMA>());
-                if far { beyond + beyond } else { near }
-            },
+            |x| log1p_square::<FMA, F>(x),
         ),
-        Map::Log1pSquareSlope => each(x, out, |x| F::from_f64(2.0) / (x + one / x)),
+        Map::Log1pSquareSlope => each(x, out, log1p_square_slope),
         Map::Relu => each(x, out, |x| if x <= zero { zero } else { x }),
         Map::LeakyRelu(slope) => {
             let slope = F::from_f64(slope);
@@ -192,7 +230,7 @@ dispatch! {
 }
 
 #[inline(always)]
-fn leaves_interval_body<const FMA: bool, F: Real>(x: &[F], low: f64, high: f64) -> bool {
+pub(crate) fn leaves_interval_body<const FMA: bool, F: Real>(x: &[F], low: f64, high: f64) -> bool {
     // The extremes of each lane; NaN is passed over.
     const LANES: usize = 64;
     let (low, high) = (F::from_f64(low), F::from_f64(high));
@@ -223,6 +261,21 @@ fn between<F: Real>(x: &[F], out: &mut [F], low: f64, high: f64) {
 #[inline(always)]
 pub(crate) fn unguarded<F: Real>(x: F) -> F {
     if x < F::from_f64(-0.5 * GUARD) { F::NEG_INFINITY } else { x }
+}
+
+/// ln(1 + x²), without overflow.
+#[inline(always)]
+pub(crate) fn log1p_square<const FMA: bool, F: Real>(x: F) -> F {
+    let far = x.abs() > F::from_f64(1e9);
+    let square = if far { F::ZERO } else { x * x };
+    let (near, beyond) = (square.ln_1p_fast::<FMA>(), x.abs().ln_fast::<FMA>());
+    if far { beyond + beyond } else { near }
+}
+
+/// 2x / (1 + x²), without overflow.
+#[inline(always)]
+pub(crate) fn log1p_square_slope<F: Real>(x: F) -> F {
+    F::from_f64(2.0) / (x + F::ONE / x)
 }
 
 /// As [`map_slice`], on a machine without vector instructions.
@@ -305,9 +358,15 @@ mod tests {
         let cases = [
             (Map::Neg, 2.0, -2.0),
             (Map::Exp, 1.0, std::f64::consts::E),
+            (Map::ExpWithin(-1.0, 2.0), 1.0, std::f64::consts::E),
+            (Map::ExpWithin(-1.0, 2.0), f64::INFINITY, 2.0_f64.exp()),
+            (Map::ExpWithin(-1.0, 2.0), -7.0, (-1.0_f64).exp()),
             (Map::Ln, std::f64::consts::E, 1.0),
             (Map::Log1p, 1e-20, 1e-20),
             (Map::Expm1, 1e-20, 1e-20),
+            (Map::ExpExcess, 1.0, std::f64::consts::E - 1.0),
+            (Map::ExpExcess, f64::INFINITY, f64::INFINITY),
+            (Map::ExpExcess, f64::NEG_INFINITY, f64::INFINITY),
             (Map::Sqrt, 9.0, 3.0),
             (Map::Square, -3.0, 9.0),
             (Map::Recip, 4.0, 0.25),
@@ -316,6 +375,12 @@ mod tests {
             (Map::Sign, 0.0, 0.0),
             (Map::Sin, std::f64::consts::FRAC_PI_2, 1.0),
             (Map::Cos, std::f64::consts::PI, -1.0),
+            (Map::Versine, std::f64::consts::PI, 2.0),
+            (Map::Versine, 1e-8, 5e-17),
+            (Map::Versine, 1e9, 0.162_112_818_636_097_67),
+            (Map::Versine, f64::NEG_INFINITY, f64::INFINITY),
+            (Map::VersineSlope, std::f64::consts::FRAC_PI_2, 1.0),
+            (Map::VersineSlope, f64::INFINITY, 0.0),
             (Map::Tanh, 0.5, 0.462_117_157_260_009_76),
             (Map::Sigmoid, 3.0_f64.ln(), 0.75),
             (Map::Softplus, 0.0, std::f64::consts::LN_2),
@@ -371,7 +436,8 @@ mod tests {
         assert_eq!(apply(Map::Unguard, -GUARD), f64::NEG_INFINITY);
         for (op, x, expected) in cases {
             let found = apply(op, x);
-            assert!((found - expected).abs() <= 1e-14 * expected.abs(), "{op:?} at {x}: {found}, not {expected}");
+            let close = found == expected || (found - expected).abs() <= 1e-14 * expected.abs();
+            assert!(close, "{op:?} at {x}: {found}, not {expected}");
         }
     }
 
@@ -386,6 +452,10 @@ mod tests {
             Map::Clamp(0.0, 1.0),
             Map::Guard(GUARD),
             Map::Unguard,
+            Map::ExpExcess,
+            Map::Versine,
+            Map::VersineSlope,
+            Map::ExpWithin(-1.0, 2.0),
             Map::Sigmoid,
             Map::Softplus,
             Map::Log1pSquare,

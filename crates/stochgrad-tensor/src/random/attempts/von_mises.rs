@@ -21,7 +21,9 @@ pub fn von_mises<F: Real>(concentration: &[F], place: &[F], uniform: &[F], angle
     assert!(lengths == [count; 4], "expected {count} elements everywhere, got {lengths:?}");
     // The square of a larger concentration could overflow. There the angle is normal, in units of 1/√κ.
     let most = F::MAX.sqrt() * F::from_f64(0.1);
-    if concentration.iter().all(|&kappa| kappa <= most || kappa == F::INFINITY || kappa.is_nan()) {
+    let exceeds = |kappa: F| (kappa > most) & (kappa < F::INFINITY);
+    // Without leaving the loop at the first one, it is one over vectors.
+    if !concentration.iter().fold(false, |any, &kappa| any | exceeds(kappa)) {
         propose(concentration, place, uniform, angles, rejected);
         return;
     }
@@ -29,7 +31,7 @@ pub fn von_mises<F: Real>(concentration: &[F], place: &[F], uniform: &[F], angle
         concentration.iter().map(|&kappa| if kappa < F::INFINITY { kappa.min(most) } else { kappa }).collect();
     propose(&held, place, uniform, angles, rejected);
     for ((angle, &held), &kappa) in angles.iter_mut().zip(&held).zip(concentration) {
-        if kappa > most && kappa < F::INFINITY {
+        if exceeds(kappa) {
             *angle *= (held / kappa).sqrt();
         }
     }

@@ -1,72 +1,15 @@
-//! Elementwise functions of two or three operands, with broadcasting.
+//! The kernels of functions of two elements.
 
 use crate::kernels::broadcast::BroadcastIter;
 use crate::kernels::map::unguarded;
+use crate::kernels::zip::function::Zip;
+use crate::kernels::zip::ratio;
 use crate::parallel::{ARITHMETIC, PIECE, TRANSCENDENTAL, fill, threads_for};
 use crate::real::Real;
 use crate::simd::dispatch;
 use crate::storage::pool::Pool;
 use crate::storage::shape::Shape;
 use crate::storage::tensor::Tensor;
-
-/// An elementwise function of two operands. Comparisons give 1 or 0; with a NaN they give 0, except [`Zip::NotEqual`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Zip {
-    /// a + b
-    Add,
-    /// a − b
-    Sub,
-    /// a − b, followed by [`Map::Unguard`](crate::kernels::map::Map::Unguard).
-    SubUnguarded,
-    /// a · b
-    Mul,
-    /// a · b for a in [0, 1], else −∞: the part of the log-probability of a bit a that depends on it, given log-odds b.
-    /// The derivatives are those of the product.
-    MulBit,
-    /// a · b for a count a = 0, 1, …, else −∞. The derivatives are those of the product.
-    MulCount,
-    /// a · b + (1 − a) · (1 − b) for a in [0, 1], else 0: the probability of a bit a that is 1 with probability b. The
-    /// derivatives are those of the sum.
-    ChanceOfBit,
-    /// a / b
-    Div,
-    /// a^b
-    Pow,
-    /// The larger of the two; NaN if one of them is NaN.
-    Maximum,
-    /// The smaller of the two; NaN if one of them is NaN.
-    Minimum,
-    /// ln(e^a + e^b), without overflow; NaN if one of them is NaN.
-    LogAddExp,
-    /// a > b
-    Greater,
-    /// a ≥ b
-    GreaterEqual,
-    /// a < b
-    Less,
-    /// a ≤ b
-    LessEqual,
-    /// a = b
-    Equal,
-    /// a ≠ b
-    NotEqual,
-    /// 1 if a > b, ½ if they are equal, else 0; 0 with a NaN. This is the derivative of the larger one with respect to
-    /// a.
-    Share,
-    /// a · b, and 0 if b is 0 for any a: a member times its weight.
-    Weigh,
-    /// 0 if b is 0 and a is infinite or NaN, else 1: whether a member with weight b is kept.
-    Keep,
-    /// 0 if b is 0 and a is infinite or NaN, else a.
-    Hold,
-}
-
-impl Zip {
-    /// Whether the function costs several times as much as arithmetic.
-    pub fn is_transcendental(self) -> bool {
-        matches!(self, Zip::Pow | Zip::LogAddExp)
-    }
-}
 
 /// An operand of a slice kernel.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +61,7 @@ pub fn zip<F: Real>(pool: &Pool<F>, op: Zip, a: &Tensor<F>, b: &Tensor<F>) -> Te
 
 /// The operand for a row that starts at `at`. Along the row it advances by one element or stays at the same one.
 #[inline]
-fn along<F: Real>(x: &[F], at: usize, step: usize, len: usize) -> Operand<'_, F> {
+pub(super) fn along<F: Real>(x: &[F], at: usize, step: usize, len: usize) -> Operand<'_, F> {
     if step == 0 { Operand::Scalar(x[at]) } else { Operand::Slice(&x[at..at + len]) }
 }
 
@@ -170,6 +113,9 @@ fn zip_body<const FMA: bool, F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_,
                 larger + apart.exp_fast::<FMA>().ln_1p_fast::<FMA>()
             },
         ),
+        Zip::Log1pSquareRatio => ratio::log1p_square_ratio::<FMA, F>(a, b, out),
+        Zip::Log1pSquareRatioByFirst => ratio::by_first::<FMA, F>(a, b, out),
+        Zip::Log1pSquareRatioBySecond => ratio::by_second::<FMA, F>(a, b, out),
         Zip::Greater => pairs(a, b, out, |a, b| choose(a > b)),
         Zip::GreaterEqual => pairs(a, b, out, |a, b| choose(a >= b)),
         Zip::Less => pairs(a, b, out, |a, b| choose(a < b)),
@@ -190,7 +136,7 @@ fn zip_body<const FMA: bool, F: Real>(op: Zip, a: Operand<'_, F>, b: Operand<'_,
 }
 
 #[inline(always)]
-fn pairs<F: Real>(a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F], f: impl Fn(F, F) -> F) {
+pub(super) fn pairs<F: Real>(a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F], f: impl Fn(F, F) -> F) {
     let mismatch = "expected operands and a result of equal length";
     match (a, b) {
         (Operand::Slice(a), Operand::Slice(b)) => {
@@ -212,83 +158,6 @@ fn pairs<F: Real>(a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F], f: impl F
             }
         }
         (Operand::Scalar(a), Operand::Scalar(b)) => out.fill(f(a, b)),
-    }
-}
-
-/// Selects `a` where the condition is not 0, and `b` elsewhere. The three operands broadcast together.
-///
-/// # Panics
-/// If the shapes do not broadcast.
-pub fn select<F: Real>(pool: &Pool<F>, condition: &Tensor<F>, a: &Tensor<F>, b: &Tensor<F>) -> Tensor<F> {
-    let shape = broadcast(&broadcast(condition.shape(), a.shape()), b.shape());
-    let mut out = pool.take(shape);
-    if out.is_empty() {
-        return out;
-    }
-    let iter = BroadcastIter::new(&out.shape().clone(), [condition.shape(), a.shape(), b.shape()]);
-    let threads = threads_for(pool.threads(), out.len(), ARITHMETIC);
-    let steps = iter.steps;
-    let (condition, a, b) = (condition.as_slice(), a.as_slice(), b.as_slice());
-    fill_rows(threads, &iter, out.make_mut(), |out, at| {
-        let len = out.len();
-        let condition = along(condition, at[0], steps[0], len);
-        select_slice(condition, along(a, at[1], steps[1], len), along(b, at[2], steps[2], len), out);
-    });
-    out
-}
-
-dispatch! {
-    /// Selects between slices on the calling thread, with the same bits as [`select`].
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn select_slice<F: Real>(
-        condition: Operand<'_, F>, a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F],
-    ) = select_body;
-}
-
-#[inline(always)]
-fn select_body<const FMA: bool, F: Real>(
-    condition: Operand<'_, F>,
-    a: Operand<'_, F>,
-    b: Operand<'_, F>,
-    out: &mut [F],
-) {
-    let conditions = match condition {
-        Operand::Slice(conditions) => conditions,
-        Operand::Scalar(condition) => {
-            return match if condition != F::ZERO { a } else { b } {
-                Operand::Slice(chosen) => out.copy_from_slice(chosen),
-                Operand::Scalar(chosen) => out.fill(chosen),
-            };
-        }
-    };
-    let mismatch = "expected operands and a result of equal length";
-    assert_eq!(conditions.len(), out.len(), "{mismatch}");
-    match (a, b) {
-        (Operand::Slice(a), Operand::Slice(b)) => {
-            assert!(a.len() == out.len() && b.len() == out.len(), "{mismatch}");
-            for (out, (&condition, (&a, &b))) in out.iter_mut().zip(conditions.iter().zip(a.iter().zip(b))) {
-                *out = if condition != F::ZERO { a } else { b };
-            }
-        }
-        (Operand::Slice(a), Operand::Scalar(b)) => {
-            assert_eq!(a.len(), out.len(), "{mismatch}");
-            for (out, (&condition, &a)) in out.iter_mut().zip(conditions.iter().zip(a)) {
-                *out = if condition != F::ZERO { a } else { b };
-            }
-        }
-        (Operand::Scalar(a), Operand::Slice(b)) => {
-            assert_eq!(b.len(), out.len(), "{mismatch}");
-            for (out, (&condition, &b)) in out.iter_mut().zip(conditions.iter().zip(b)) {
-                *out = if condition != F::ZERO { a } else { b };
-            }
-        }
-        (Operand::Scalar(a), Operand::Scalar(b)) => {
-            for (out, &condition) in out.iter_mut().zip(conditions) {
-                *out = if condition != F::ZERO { a } else { b };
-            }
-        }
     }
 }
 
@@ -321,7 +190,7 @@ fn add_body<const FMA: bool, F: Real>(a: &mut [F], b: &[F]) {
     }
 }
 
-fn broadcast(a: &Shape, b: &Shape) -> Shape {
+pub(super) fn broadcast(a: &Shape, b: &Shape) -> Shape {
     match Shape::broadcast(a, b) {
         Some(shape) => shape,
         None => panic!("shapes {a} and {b} do not broadcast"),
@@ -350,6 +219,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::kernels::zip::select;
     use crate::testing::{broadcast_all, broadcast_at, broadcasting, same_bits, scrambled, tensor_of};
 
     proptest! {
@@ -397,6 +267,9 @@ mod tests {
     fn every_function_has_its_known_value() {
         let nan = f64::NAN;
         let cases = [
+            (Zip::Log1pSquareRatio, 3.0, 1.5, 5.0_f64.ln()),
+            (Zip::Log1pSquareRatioByFirst, 3.0, 1.0, 0.6),
+            (Zip::Log1pSquareRatioBySecond, 3.0, 1.0, -1.8),
             (Zip::Add, 3.0, 2.0, 5.0),
             (Zip::Sub, 3.0, 2.0, 1.0),
             (Zip::SubUnguarded, 3.0, 2.0, 1.0),
