@@ -19,7 +19,7 @@ use crate::compound::wrapper::{delegate, lacks};
 use crate::derivative::base_values::{base_of, remember};
 use crate::derivative::implicit::implicit_path;
 use crate::discrete::Bernoulli;
-use crate::distribution::{Family, Live, TensorDistribution, ToTensors, confine_possible};
+use crate::distribution::{Family, Live, TensorDistribution, ToTensors, held_where_negligible};
 use crate::parameter::probability::ProbabilityOrLogit;
 use crate::prelude::*;
 use crate::sampled_by_rand;
@@ -192,12 +192,17 @@ impl<'t, F: Real, A: Distribution<'t, F>, B: Distribution<'t, F>> Blend<Var<'t, 
 
     /// The logarithm of the weighted sum of a probability or density of each distribution, given the logarithms.
     fn log_average(&self, first: Var<'t, F>, second: Var<'t, F>) -> Var<'t, F> {
-        let [first, second] = [first, second].map(confine_possible);
+        let weights = match self.weight {
+            ProbabilityOrLogit::Probability(p) => [p.held().ln(), (1.0 - p.held()).ln()],
+            ProbabilityOrLogit::Logit(l) => [l.log_sigmoid(), (-l).log_sigmoid()],
+        };
+        let terms = [weights[0].held() + first.held(), weights[1].held() + second.held()];
+        let largest = terms[0].maximum(terms[1]);
+        let first = held_where_negligible(first, terms[0], largest);
+        let second = held_where_negligible(second, terms[1], largest);
         match self.weight {
             ProbabilityOrLogit::Probability(p) => log_average(side_by_side(p, 1.0 - p), side_by_side(first, second)),
-            ProbabilityOrLogit::Logit(l) => {
-                side_by_side(l.log_sigmoid() + first, (-l).log_sigmoid() + second).logsumexp(-1)
-            }
+            ProbabilityOrLogit::Logit(_) => side_by_side(weights[0] + first, weights[1] + second).logsumexp(-1),
         }
     }
 

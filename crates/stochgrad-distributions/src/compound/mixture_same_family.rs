@@ -16,7 +16,7 @@ use crate::compound::log_average::log_average;
 use crate::compound::wrapper::{delegate, lacks};
 use crate::derivative::base_values::{base_of, remember};
 use crate::derivative::implicit::{implicit_path, implicit_step};
-use crate::distribution::{Family, Live, TensorDistribution, ToTensors, confine_possible};
+use crate::distribution::{Family, Live, TensorDistribution, ToTensors, held_where_negligible};
 use crate::parameter::categories::ProbabilitiesOrLogits;
 use crate::prelude::*;
 use crate::sampled_by_rand;
@@ -197,10 +197,15 @@ impl<'t, F: Real, D: Distribution<'t, F>> Blend<Var<'t, F>, D> {
 
     /// The logarithm of the weighted sum of probabilities or densities of the components, given their logarithms.
     fn log_average(&self, of_each: Var<'t, F>) -> Var<'t, F> {
-        let of_each = confine_possible(of_each);
+        let logs = match self.weights {
+            ProbabilitiesOrLogits::Probabilities(weights) => weights.held().ln(),
+            ProbabilitiesOrLogits::Logits(_) => self.weights.logs(),
+        };
+        let terms = logs.held() + of_each.held();
+        let of_each = held_where_negligible(of_each, terms, terms.max_axis(-1).unsqueeze(-1));
         match self.weights {
             ProbabilitiesOrLogits::Probabilities(weights) => log_average(weights, of_each),
-            ProbabilitiesOrLogits::Logits(_) => (self.weights.logs() + of_each).logsumexp(-1),
+            ProbabilitiesOrLogits::Logits(_) => (logs + of_each).logsumexp(-1),
         }
     }
 

@@ -30,6 +30,9 @@ distribution! {
     /// Samples are limited to the range of floating-point numbers; the log-probability at a sample is that at the value
     /// beyond the range that was drawn, as for the [gamma distribution](crate::Gamma).
     ///
+    /// Parameters for which the derivatives overflow, of up to 2 (ν + 1) / (σ√ν), are errors: a scale of 1e-300 with 1e300
+    /// degrees of freedom, for example.
+    ///
     /// ```
     /// use stochgrad_distributions::{Distribution, StudentT};
     /// use stochgrad_tape::Tape;
@@ -62,6 +65,15 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
         }
     }
 
+    /// Checks that the derivatives of the log-density with respect to σ√ν, of up to (ν + 1) / σ√ν, do not overflow.
+    fn has_finite_derivatives(&self) -> DistributionResult<()> {
+        let root = self.degrees_of_freedom.sqrt();
+        let steepest = (root + root.recip()) * 2.0 / self.scale;
+        let name = "2 (degrees_of_freedom + 1) / (scale · sqrt(degrees_of_freedom))";
+        let hint = "derivatives overflow; use a larger scale, or a normal distribution for so many degrees of freedom";
+        check_parameter("StudentT", name, steepest, "a finite number", hint, Condition::Finite)
+    }
+
     /// A value in units of the scale, from the location.
     fn standardize(&self, value: Var<'t, F>) -> Var<'t, F> {
         (value - self.location) / self.scale
@@ -69,7 +81,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
-    declared!();
+    declared!(|own| own.has_finite_derivatives());
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let nu = self.degrees_of_freedom;

@@ -40,6 +40,8 @@ distribution! {
     /// Numbers of successes in trials whose probability of success is a beta variate, given by the number of trials and
     /// the two concentrations. Use it for shares that vary more than those of [`Binomial`](crate::Binomial).
     ///
+    /// Concentrations whose sum is above an eighth of the largest number are errors.
+    ///
     /// ```
     /// use stochgrad_distributions::{BetaBinomial, Distribution};
     /// use stochgrad_tape::Tape;
@@ -76,6 +78,13 @@ impl<'t, F: Real> BetaBinomial<Var<'t, F>> {
     /// `beta > 0`.
     pub fn new(trials: impl IntoVar<'t, F>, alpha: Var<'t, F>, beta: impl IntoVar<'t, F>) -> Self {
         BetaBinomial { trials: trials.into_var(alpha.tape()), alpha, beta: beta.into_var(alpha.tape()) }
+    }
+
+    /// Checks that products of the concentrations with logarithms do not overflow.
+    fn has_moderate_total(&self) -> DistributionResult<()> {
+        let condition = Condition::Between { low: 0.0, high: F::MAX.to_f64() / 8.0 };
+        let (expected, hint) = ("at most 2.2e307 (4.2e37 in f32)", "use a binomial distribution, which is the limit");
+        check_parameter("BetaBinomial", "sum of the concentrations", self.alpha + self.beta, expected, hint, condition)
     }
 
     /// The mean probability of success, and that of failure.
@@ -129,7 +138,7 @@ fn log_pmf(k: f64, n: f64, alpha: f64, beta: f64) -> f64 {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for BetaBinomial<Var<'t, F>> {
-    declared!();
+    declared!(|own| own.has_moderate_total());
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let (trials, total) = (self.trials.stop_gradient(), self.alpha + self.beta);
@@ -225,6 +234,24 @@ mod tests {
             let found = sample.as_slice().iter().filter(|x| *x == k).count() as f64 / DRAWS as f64;
             assert!((found - p).abs() <= 4.5 * (p * (1.0 - p) / DRAWS as f64).sqrt() + 1e-9, "{k}: {found}, not {p}");
         }
+    }
+
+    #[test]
+    fn log_probabilities_at_the_largest_concentrations_are_numbers_or_refused() {
+        let tape = Tape::<f64>::new();
+        let log_prob = |trials: f64, [alpha, beta]: [f64; 2], count: f64| {
+            BetaBinomial::new(trials, tape.constant(alpha), beta).log_prob(tape.constant(count)).peek()
+        };
+        let sizes = [1e-300, 2.3, 1e15, 1e305, 1e307];
+        for (alpha, beta) in sizes.iter().flat_map(|&alpha| sizes.map(|beta| (alpha, beta))) {
+            for (trials, count) in [(1.0, 0.0), (7.0, 3.0), (1e15, 1e15)] {
+                let log = log_prob(trials, [alpha, beta], count).unwrap().item().unwrap();
+                assert!(log <= 1e-9 * alpha.max(beta), "{log} at {count} of {trials} with {alpha} and {beta}");
+            }
+        }
+        let beyond = BetaBinomial::new(7.0, tape.constant(2.3), f64::MAX);
+        let message = beyond.validate().unwrap_err().to_string();
+        assert!(message.contains("sum of the concentrations") && message.contains("2.2e307"), "{message}");
     }
 
     #[test]

@@ -136,6 +136,19 @@ pub(crate) fn confine_possible<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
     impossible.select(log.tape().constant(f64::NEG_INFINITY), log)
 }
 
+/// The same logarithm of a term of a sum, with zero derivatives where the term is 0 relative to the largest one: a factor
+/// of its derivative may be infinite there. `weighted` is the logarithm of the whole term, whose factor this one is, and
+/// `largest` that of the largest term.
+pub(crate) fn held_where_negligible<'t, F: Real>(
+    log: Var<'t, F>,
+    weighted: Var<'t, F>,
+    largest: Var<'t, F>,
+) -> Var<'t, F> {
+    let least = smallest_positive::<F>().ln() - 1.0;
+    let floor = (largest.held() + least).map(Map::MaxScalar(-F::MAX.to_f64()));
+    weighted.held().lt(floor).select(log.held(), log)
+}
+
 /// The same value, with zero derivatives where it is infinite: a factor of its derivative may be 0 there, and another one
 /// infinite.
 pub(crate) fn held_at_infinity<F: Real>(value: Var<'_, F>) -> Var<'_, F> {

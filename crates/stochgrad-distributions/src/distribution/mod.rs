@@ -19,7 +19,8 @@ mod weak_path;
 pub use alternatives::{Alternatives, Side};
 pub use boundary::Boundary;
 pub(crate) use boundary::{
-    confine_finite, confine_possible, confine_real, finite_end, held_at_infinity, smallest_positive, step_of_kernels,
+    confine_finite, confine_possible, confine_real, finite_end, held_at_infinity, held_where_negligible,
+    smallest_positive, step_of_kernels,
 };
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use family::{Declared, Family, Live};

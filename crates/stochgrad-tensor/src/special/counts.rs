@@ -198,7 +198,9 @@ fn negative_binomial_kernel(k: f64, r: f64, p: [f64; 2], logs: [f64; 2]) -> f64 
         4.0 * negative_binomial_kernel(0.25 * k, 0.25 * r, p, logs)
     } else {
         // The probability of r successes in r + k trials, times r / (r + k).
-        kernel_of([r, k], r + k, p, logs) - (k / r).ln_1p()
+        let odds = k / r;
+        let log_share = if odds < f64::INFINITY { odds.ln_1p() } else { k.ln() - r.ln() };
+        kernel_of([r, k], r + k, p, logs) - log_share
     }
 }
 

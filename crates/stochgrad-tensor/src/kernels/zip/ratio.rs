@@ -7,8 +7,13 @@ use crate::real::Real;
 /// ln(1 + (a / b)²)
 #[inline(always)]
 pub(super) fn log1p_square_ratio<const FMA: bool, F: Real>(a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F]) {
-    // The square of these ratios does not overflow.
-    if all_within::<FMA, F>(a, [-1e4, 1e4]) && all_within::<FMA, F>(b, [1e-5, 1e300]) {
+    // The squares of smaller ratios do not overflow, and for these `log1p_square` has the same bits.
+    let least = match b {
+        Operand::Scalar(b) => b.to_f64(),
+        Operand::Slice(_) => 1e-5,
+    };
+    let most = 0.9e9 * least;
+    if all_within::<FMA, F>(a, [-most, most]) && all_within::<FMA, F>(b, [least, f64::INFINITY]) {
         pairs(
             a,
             b,
@@ -33,40 +38,51 @@ pub(super) fn log1p_square_ratio<const FMA: bool, F: Real>(a: Operand<'_, F>, b:
 /// 2a / (a² + b²)
 #[inline(always)]
 pub(super) fn by_first<const FMA: bool, F: Real>(a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F]) {
-    safely::<FMA, F>((a, b, out), |a, b| (a + a) / (a * a + b * b), |a, b| log1p_square_slope(a / b) / b);
+    let near = |a: F, b: F| (a + a) / (a * a + b * b);
+    if has_safe_squares::<FMA, F>(a, b) {
+        return pairs(a, b, out, near);
+    }
+    by_range(a, b, out, near, |a, b| log1p_square_slope(a / b) / b);
 }
 
 /// −2a² / (b · (a² + b²))
 #[inline(always)]
 pub(super) fn by_second<const FMA: bool, F: Real>(a: Operand<'_, F>, b: Operand<'_, F>, out: &mut [F]) {
-    safely::<FMA, F>(
-        (a, b, out),
-        |a, b| {
-            let square = a * a;
-            -(square + square) / (b * (square + b * b))
-        },
-        |a, b| {
-            let inverse = b / a;
-            F::from_f64(-2.0) / (F::ONE + inverse * inverse) / b
-        },
-    );
+    let near = |a: F, b: F| {
+        let square = a * a;
+        -(square + square) / (b * (square + b * b))
+    };
+    if has_safe_squares::<FMA, F>(a, b) {
+        return pairs(a, b, out, near);
+    }
+    let far = |a: F, b: F| {
+        let inverse = b / a;
+        F::from_f64(-2.0) / (F::ONE + inverse * inverse) / b
+    };
+    by_range(a, b, out, near, far);
 }
 
 /// The range of a first operand, and that of a positive second one, whose squares and cubes do not overflow, and in which
 /// those of the second one do not underflow.
 const SAFE: [[f64; 2]; 2] = [[-1e9, 1e9], [1e-9, 1e9]];
 
-/// The function `near` for operands in their [`SAFE`] ranges, and `far` for others. The result for an element does not
-/// depend on the other elements.
+/// Whether all operands are in their [`SAFE`] ranges, or NaN.
 #[inline(always)]
-fn safely<const FMA: bool, F: Real>(
-    (a, b, out): (Operand<'_, F>, Operand<'_, F>, &mut [F]),
+fn has_safe_squares<const FMA: bool, F: Real>(a: Operand<'_, F>, b: Operand<'_, F>) -> bool {
+    all_within::<FMA, F>(a, SAFE[0]) && all_within::<FMA, F>(b, SAFE[1])
+}
+
+/// The function `near` for operands in their [`SAFE`] ranges, and `far` for others. The result for an element therefore
+/// does not depend on the other elements.
+#[cold]
+#[inline(never)]
+fn by_range<F: Real>(
+    a: Operand<'_, F>,
+    b: Operand<'_, F>,
+    out: &mut [F],
     near: impl Fn(F, F) -> F,
     far: impl Fn(F, F) -> F,
 ) {
-    if all_within::<FMA, F>(a, SAFE[0]) && all_within::<FMA, F>(b, SAFE[1]) {
-        return pairs(a, b, out, near);
-    }
     let [of_first, of_second] = SAFE.map(|range| range.map(F::from_f64));
     let leaves = |x: F, [low, high]: [F; 2]| (x < low) | (x > high);
     pairs(a, b, out, |a, b| if leaves(a, of_first) | leaves(b, of_second) { far(a, b) } else { near(a, b) });

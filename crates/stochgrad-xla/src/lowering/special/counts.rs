@@ -107,7 +107,9 @@ fn of_negative_binomial<'b>(k: Value<'b>, r: Value<'b>, trial: Trial<'b>) -> Val
     let huge = k.gt(f64::MAX - r);
     let [own_k, own_r] = [k, r].map(|x| huge.select(x * 0.25, x));
     // The probability of r successes in r + k trials, times r / (r + k).
-    let value = binomial_kernel(own_r, own_k, own_r + own_k, trial) - (own_k / own_r).log1p();
+    let odds = own_k / own_r;
+    let log_share = odds.lt(f64::INFINITY).select(odds.log1p(), own_k.ln() - own_r.ln());
+    let value = binomial_kernel(own_r, own_k, own_r + own_k, trial) - log_share;
     let value = k.equal(0.0).select(r * trial.logs[0], huge.select(value * 4.0, value));
     inside(!k.is_nan() & is_positive(r), is_count(k).select(value, f64::NEG_INFINITY))
 }
