@@ -30,7 +30,7 @@ use crate::discrete::binomial::Binomial;
 use crate::discrete::summed::Summed;
 use crate::discrete::tails::{Tail, tails};
 use crate::distribution::consecutive::{common_trials, count_integers, list_integers};
-use crate::distribution::{FiniteSupport, IntegerSupport, whole};
+use crate::distribution::{FiniteSupport, IntegerSupport, moderate_total, whole};
 use crate::prelude::*;
 use std::panic::Location;
 use stochgrad_tape::{Smoothness, TapeError};
@@ -78,13 +78,6 @@ impl<'t, F: Real> BetaBinomial<Var<'t, F>> {
     /// `beta > 0`.
     pub fn new(trials: impl IntoVar<'t, F>, alpha: Var<'t, F>, beta: impl IntoVar<'t, F>) -> Self {
         BetaBinomial { trials: trials.into_var(alpha.tape()), alpha, beta: beta.into_var(alpha.tape()) }
-    }
-
-    /// Checks that products of the concentrations with logarithms do not overflow.
-    fn has_moderate_total(&self) -> DistributionResult<()> {
-        let condition = Condition::Between { low: 0.0, high: F::MAX.to_f64() / 8.0 };
-        let (expected, hint) = ("at most 2.2e307 (4.2e37 in f32)", "use a binomial distribution, which is the limit");
-        check_parameter("BetaBinomial", "sum of the concentrations", self.alpha + self.beta, expected, hint, condition)
     }
 
     /// The mean probability of success, and that of failure.
@@ -138,7 +131,7 @@ fn log_pmf(k: f64, n: f64, alpha: f64, beta: f64) -> f64 {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for BetaBinomial<Var<'t, F>> {
-    declared!(|own| own.has_moderate_total());
+    declared!(|own| moderate_total("BetaBinomial", own.alpha + own.beta));
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let (trials, total) = (self.trials.stop_gradient(), self.alpha + self.beta);

@@ -59,6 +59,18 @@ pub fn positive<F: Real>(
     check_parameter(distribution, parameter, var, "a positive finite number", hint, Condition::POSITIVE)
 }
 
+/// Checks that the sum of the concentrations is so far from overflow that its products with logarithms do not overflow
+/// either.
+///
+/// # Errors
+/// Names the first sum that is not.
+pub(crate) fn moderate_total<F: Real>(distribution: &'static str, total: Var<'_, F>) -> DistributionResult<()> {
+    let condition = Condition::Between { low: 0.0, high: F::MAX.to_f64() / 8.0 };
+    let (expected, hint) =
+        ("at most 2.2e307 (4.2e37 in f32)", "smaller ones with the same ratios give the same values to rounding");
+    check_parameter(distribution, "sum of the concentrations", total, expected, hint, condition)
+}
+
 /// Checks that a parameter is an integer, at least `least`.
 ///
 /// # Errors

@@ -22,6 +22,7 @@ pub(crate) use boundary::{
     confine_finite, confine_possible, confine_real, finite_end, held_at_infinity, held_where_negligible,
     smallest_positive, step_of_kernels,
 };
+pub(crate) use domain::moderate_total;
 pub use domain::{check_parameter, common_shape, finite, positive, whole};
 pub use family::{Declared, Family, Live};
 pub use order::Order;

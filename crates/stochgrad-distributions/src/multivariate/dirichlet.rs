@@ -21,8 +21,7 @@ use crate::derivative::gamma_variates::log_standard_gammas;
 use crate::derivative::own_draws::{lost_by_own_draw, marked};
 use crate::derivative::underflow::held_above_underflow;
 use crate::derivative::weak_gamma::weak_log_gammas;
-use crate::distribution::WeaklyReparameterized;
-use crate::distribution::{WeakNoise, WeakPath};
+use crate::distribution::{WeakNoise, WeakPath, WeaklyReparameterized, moderate_total};
 use crate::prelude::*;
 use stochgrad_tensor::zip::Zip;
 
@@ -31,7 +30,8 @@ distribution! {
     ///
     /// Samples are computed from logarithms and are never NaN; their shares are the smallest positive normal number or
     /// larger. The log-probability at a sample of a node, or at what `sample` and `rsample` return, is that at the
-    /// logarithms that were drawn, so that it is exact at any concentrations.
+    /// logarithms that were drawn, so that it is exact at any concentrations. Concentrations whose sum is above an eighth
+    /// of the largest number are errors.
     ///
     /// ```
     /// use stochgrad_distributions::{Dirichlet, Distribution};
@@ -156,7 +156,8 @@ impl<'t, F: Real> Distribution<'t, F> for Dirichlet<Var<'t, F>> {
                 format!("expected concentrations along the last axis, got shape {}", self.concentration.shape());
             return Err(crate::DistributionError::Unsupported { distribution: "Dirichlet", problem });
         }
-        positive("Dirichlet", "concentration", self.concentration)
+        positive("Dirichlet", "concentration", self.concentration)?;
+        moderate_total("Dirichlet", self.total())
     }
 
     capabilities!();
@@ -207,6 +208,17 @@ mod tests {
     use crate::testing::{check_family, on_samples, variance};
     use approx::assert_abs_diff_eq;
     use stochgrad_tape::Tape;
+
+    #[test]
+    fn the_largest_concentrations_are_refused() {
+        let tape = Tape::<f64>::new();
+        let shares = tape.constant([0.25, 0.25, 0.5]);
+        let large = Dirichlet::new(tape.constant([5e306, 5e306, 1e307]));
+        large.validate().unwrap();
+        assert!(large.log_prob(shares).item().unwrap() > 0.0);
+        let message = Dirichlet::new(tape.constant([f64::MAX; 3])).validate().unwrap_err().to_string();
+        assert!(message.contains("sum of the concentrations") && message.contains("2.2e307"), "{message}");
+    }
 
     /// With two shares the first is of the beta distribution.
     #[test]

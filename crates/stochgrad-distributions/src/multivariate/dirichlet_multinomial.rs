@@ -20,7 +20,7 @@
 //! count has the distribution [`BetaBinomial`](crate::BetaBinomial).
 
 use crate::derivative::gamma_variates::log_standard_gammas;
-use crate::distribution::whole;
+use crate::distribution::{moderate_total, whole};
 use crate::multivariate::multinomial::Multinomial;
 use crate::prelude::*;
 use stochgrad_tape::Smoothness;
@@ -172,7 +172,8 @@ impl<'t, F: Real> Distribution<'t, F> for DirichletMultinomial<Var<'t, F>> {
             return Err(crate::DistributionError::Unsupported { distribution: "DirichletMultinomial", problem });
         }
         whole("DirichletMultinomial", "trials", self.trials, 0)?;
-        positive("DirichletMultinomial", "concentration", self.concentration)
+        positive("DirichletMultinomial", "concentration", self.concentration)?;
+        moderate_total("DirichletMultinomial", self.total())
     }
 
     capabilities!();
