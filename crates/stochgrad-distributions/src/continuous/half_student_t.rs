@@ -30,6 +30,8 @@ distribution! {
     /// Absolute values of Student's t samples around 0, given by degrees of freedom and scale. Use it as a prior of
     /// standard deviations.
     ///
+    /// Parameters for which the derivatives overflow are errors, as for [`StudentT`](crate::StudentT).
+    ///
     /// ```
     /// use stochgrad_distributions::{CumulativeDistribution, HalfStudentT};
     /// use stochgrad_tape::Tape;
@@ -149,7 +151,7 @@ impl<'t, F: Real> HalfStudentT<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for HalfStudentT<Var<'t, F>> {
-    declared!();
+    declared!(|own| own.full().has_finite_derivatives("HalfStudentT"));
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         Boundary::Included.confine_positive(value, |x| self.full().log_prob_each(x) + LN_2)

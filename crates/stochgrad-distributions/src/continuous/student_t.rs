@@ -66,12 +66,15 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
     }
 
     /// Checks that the derivatives of the log-density with respect to σ√ν, of up to (ν + 1) / σ√ν, do not overflow.
-    fn has_finite_derivatives(&self) -> DistributionResult<()> {
+    ///
+    /// # Errors
+    /// Names the distribution, and the first element that is not finite.
+    pub(super) fn has_finite_derivatives(&self, distribution: &'static str) -> DistributionResult<()> {
         let root = self.degrees_of_freedom.sqrt();
         let steepest = (root + root.recip()) * 2.0 / self.scale;
         let name = "2 (degrees_of_freedom + 1) / (scale · sqrt(degrees_of_freedom))";
         let hint = "derivatives overflow; use a larger scale, or a normal distribution for so many degrees of freedom";
-        check_parameter("StudentT", name, steepest, "a finite number", hint, Condition::Finite)
+        check_parameter(distribution, name, steepest, "a finite number", hint, Condition::Finite)
     }
 
     /// A value in units of the scale, from the location.
@@ -81,7 +84,7 @@ impl<'t, F: Real> StudentT<Var<'t, F>> {
 }
 
 impl<'t, F: Real> Distribution<'t, F> for StudentT<Var<'t, F>> {
-    declared!(|own| own.has_finite_derivatives());
+    declared!(|own| own.has_finite_derivatives("StudentT"));
 
     fn log_prob_each(&self, value: Var<'t, F>) -> Var<'t, F> {
         let nu = self.degrees_of_freedom;
@@ -283,6 +286,28 @@ mod tests {
                 assert_eq!(distribution.log_prob(tape.constant(x)).item(), Ok(f32::NEG_INFINITY), "{nu}, {scale}");
             }
         }
+    }
+
+    #[test]
+    fn the_derivatives_at_infinite_values_are_limits() {
+        let tape = Tape::<f64>::new();
+        let [location, scale] = [0.3, 1.7].map(|number| tape.parameter(number));
+        for x in [f64::INFINITY, f64::NEG_INFINITY] {
+            let log = StudentT::new(tape.constant(7.0), location, scale).log_prob(tape.constant(x));
+            let [by_location, by_scale] = tape.backward(log, [location, scale]).unwrap();
+            assert_eq!(by_location.item(), Ok(0.0));
+            assert!((by_scale.item().unwrap() - 7.0 / 1.7).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn parameters_whose_derivatives_overflow_are_refused() {
+        let tape = Tape::<f64>::new();
+        for (nu, scale) in [(1e300, 1e-300), (1e-300, 1e-160)] {
+            let message = StudentT::new(tape.constant(nu), 0.0, scale).validate().unwrap_err().to_string();
+            assert!(message.contains("StudentT") && message.contains("use a larger scale"), "{message}");
+        }
+        StudentT::new(tape.constant(1e300), 0.0, 1e-150).validate().unwrap();
     }
 
     #[test]

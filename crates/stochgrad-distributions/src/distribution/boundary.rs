@@ -137,16 +137,16 @@ pub(crate) fn confine_possible<F: Real>(log: Var<'_, F>) -> Var<'_, F> {
 }
 
 /// The same logarithm of a term of a sum, with zero derivatives where the term is 0 relative to the largest one: a factor
-/// of its derivative may be infinite there. `weighted` is the logarithm of the whole term, whose factor this one is, and
-/// `largest` that of the largest term.
+/// of its derivative may be infinite there. `weighted` is the logarithm of the whole term, of which this one is a factor,
+/// and `largest` that of the largest term, both without derivatives.
 pub(crate) fn held_where_negligible<'t, F: Real>(
     log: Var<'t, F>,
     weighted: Var<'t, F>,
     largest: Var<'t, F>,
 ) -> Var<'t, F> {
     let least = smallest_positive::<F>().ln() - 1.0;
-    let floor = (largest.held() + least).map(Map::MaxScalar(-F::MAX.to_f64()));
-    weighted.held().lt(floor).select(log.held(), log)
+    let floor = (largest + least).map(Map::MaxScalar(-F::MAX.to_f64()));
+    weighted.lt(floor).select(log.held(), log)
 }
 
 /// The same value, with zero derivatives where it is infinite: a factor of its derivative may be 0 there, and another one

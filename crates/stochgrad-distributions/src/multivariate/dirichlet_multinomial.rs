@@ -32,6 +32,8 @@ distribution! {
     /// the concentrations along the last axis. Use it for counts that vary more than those of
     /// [`Multinomial`](crate::Multinomial).
     ///
+    /// Concentrations whose sum is above an eighth of the largest number are errors.
+    ///
     /// ```
     /// use stochgrad_distributions::{DirichletMultinomial, Distribution};
     /// use stochgrad_tape::Tape;
@@ -268,5 +270,7 @@ mod tests {
         assert!(DirichletMultinomial::new(2.5, a).validate().is_err());
         assert!(DirichletMultinomial::new(2.0, tape.constant([1.0, 0.0])).validate().is_err());
         assert!(DirichletMultinomial::new(2.0, tape.constant(1.0)).validate().is_err());
+        assert!(DirichletMultinomial::new(2.0, tape.constant([1.0, 1e307])).validate().is_ok());
+        assert!(DirichletMultinomial::new(2.0, tape.constant([1.0, f64::MAX])).validate().is_err());
     }
 }

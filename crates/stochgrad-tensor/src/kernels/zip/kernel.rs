@@ -321,7 +321,7 @@ mod tests {
         ];
         for [a, b] in shapes {
             let (a, b) = (scrambled(a), scrambled(b).map(|x| x * 0.7));
-            for op in [Zip::Div, Zip::Pow, Zip::LogAddExp] {
+            for op in [Zip::Div, Zip::Pow, Zip::LogAddExp, Zip::Log1pSquareRatio, Zip::Log1pSquareRatioByFirst] {
                 let one = zip(&Pool::new(), op, &a, &b);
                 let three = zip(&Pool::with_threads(3), op, &a, &b);
                 assert!(same_bits(&one, &three), "{op:?} of {} and {}", a.shape(), b.shape());
