@@ -17,9 +17,10 @@ use stochgrad_mpi::MpiRanks;
 /// Time training steps whose batch grows with the number of ranks, case by case.
 ///
 /// The first rank writes one line of JSON for each case: group, method, ranks, alone_ms (the median wall-clock time of a
-/// step on one rank, while the others sleep), apart_ms (that of a rank while all ranks make such steps without
-/// communication), together_ms (that of a step on a batch with a shard of the same size for each rank), efficiency
-/// (alone_ms / together_ms) and machine (alone_ms / apart_ms: the efficiency without communication).
+/// step on one rank, while the others sleep), apart_ms (while all ranks make such steps without communication, the
+/// median of the times of the slowest rank), together_ms (that of a step on a batch with a shard of the same size for
+/// each rank), efficiency (alone_ms / together_ms) and machine (alone_ms / apart_ms: the efficiency that ranks which wait
+/// for each other have without communication).
 ///
 /// Each rank has one thread, on a processor of its own where there are as many.
 #[derive(Debug, Parser)]
@@ -58,7 +59,7 @@ fn measure(case: &Case, setup: &TrainingSetup, seconds: f64, ranks: &Rc<MpiRanks
     let mut together = training.on_ranks(ranks.clone());
     let is_first = ranks.rank() == 0;
     let [mut alone_times, mut apart_times, mut together_times] = [const { Vec::new() }; 3];
-    for round in 1..=ROUNDS {
+    for _ in 0..ROUNDS {
         // The ranks that wait sleep, since waiting for a message would keep their processors busy.
         let end = Instant::now() + Duration::from_secs_f64(seconds);
         if is_first {
@@ -68,10 +69,14 @@ fn measure(case: &Case, setup: &TrainingSetup, seconds: f64, ranks: &Rc<MpiRanks
         }
         wait(ranks)?;
         let end = Instant::now() + Duration::from_secs_f64(seconds);
-        apart_times.extend(steps(&mut apart, |_| Instant::now() < end)?);
+        let own = steps(&mut apart, |_| Instant::now() < end)?;
         // All ranks make the same number of steps together.
-        let count = broadcast(ranks, apart_times.len() / round)?.max(3);
-        together_times.extend(steps(&mut together, |number| number < count)?);
+        let count = gather(ranks, own.len() as u64)?.into_iter().min().unwrap_or_default() as usize;
+        for time in &own[..count] {
+            let slowest = gather(ranks, time.as_nanos() as u64)?.into_iter().max().unwrap_or_default();
+            apart_times.push(Duration::from_nanos(slowest));
+        }
+        together_times.extend(steps(&mut together, |number| number < count.max(3))?);
     }
     if is_first {
         let [alone, apart, together] = [alone_times, apart_times, together_times].map(median);
@@ -108,15 +113,15 @@ fn steps(training: &mut Training, more: impl Fn(usize) -> bool) -> BenchResult<V
 
 /// Waits for all ranks.
 fn wait(ranks: &MpiRanks) -> BenchResult<()> {
-    broadcast(ranks, 0).map(drop)
+    gather(ranks, 0).map(drop)
 }
 
-/// The number of the first rank.
-fn broadcast(ranks: &MpiRanks, number: usize) -> BenchResult<usize> {
+/// The numbers of all ranks.
+fn gather(ranks: &MpiRanks, number: u64) -> BenchResult<Vec<u64>> {
     let mut all = vec![0; ranks.size() * size_of::<u64>()];
-    ranks.all_gather(&(number as u64).to_le_bytes(), &mut all)?;
-    let first = all.first_chunk().copied().unwrap_or_default();
-    Ok(u64::from_le_bytes(first) as usize)
+    ranks.all_gather(&number.to_le_bytes(), &mut all)?;
+    let (numbers, _) = all.as_chunks();
+    Ok(numbers.iter().map(|&bytes| u64::from_le_bytes(bytes)).collect())
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {

@@ -9,6 +9,8 @@
 mod main_function;
 #[cfg(feature = "mpi")]
 mod ranks;
+#[cfg(feature = "mpi")]
+mod shared_memory;
 
 #[cfg(feature = "mpi")]
 pub use main_function::run;

@@ -2,11 +2,13 @@
 
 use mpi::environment::Universe;
 use mpi::topology::{Communicator as _, SimpleCommunicator};
-use mpi::traits::CommunicatorCollectives as _;
+use mpi::traits::{CommunicatorCollectives as _, Destination as _, Source as _};
 use stochgrad_tape::{CommunicationError, Communicator};
 
-/// The number of ranks up to which each sends its part to every other one. Beyond, MPI chooses a way by itself.
-const FEW: usize = 8;
+use crate::shared_memory::SharedMemory;
+
+/// The number of bytes of the longest message of MPI, which counts them with 32 bits. Longer ones are sent in parts.
+const LONGEST: usize = 1 << 30;
 
 /// All processes that `mpirun` started together; the only rank in a process that was started without it.
 ///
@@ -26,6 +28,8 @@ const FEW: usize = 8;
 /// # }
 /// ```
 pub struct MpiRanks {
+    /// For messages, if all ranks are on one machine.
+    memory: Option<SharedMemory>,
     world: SimpleCommunicator,
     // Dropped last: this ends MPI.
     _universe: Universe,
@@ -42,7 +46,8 @@ impl MpiRanks {
             let message = "MPI was started before; make one MpiRanks for each process, and share it".into();
             return Err(CommunicationError::Transport { message });
         };
-        Ok(MpiRanks { world: universe.world(), _universe: universe })
+        let world = universe.world();
+        Ok(MpiRanks { memory: SharedMemory::new(&world), world, _universe: universe })
     }
 
     /// Ends the processes of all ranks, with an exit status that tells `mpirun` of a failure.
@@ -69,24 +74,29 @@ impl Communicator for MpiRanks {
         Ok(())
     }
 
-    fn all_gather_in_place(&self, all: &mut [u8]) -> Result<(), CommunicationError> {
-        let (rank, size) = (self.rank(), self.size());
-        let length = all.len() / size;
-        if size > FEW || i32::try_from(length).is_err() {
-            let part = all[rank * length..][..length].to_vec();
-            return self.all_gather(&part, all);
+    fn exchange(&self, sent: &[(usize, &[u8])], received: &mut [(usize, &mut [u8])]) -> Result<(), CommunicationError> {
+        if let Some(memory) = &self.memory {
+            return memory.exchange(sent, received).map_err(|rank| {
+                let message = format!("the messages of rank {rank} have other lengths than their places");
+                CommunicationError::Transport { message }
+            });
         }
-        for distance in 1..size {
-            let [to, from] = [(rank + distance) % size, (rank + size - distance) % size];
-            // The parts of this rank and of the other one, of which one comes first.
-            let (before, after) = all.split_at_mut(rank.max(from) * length);
-            let (own, other) = match rank < from {
-                true => (&before[rank * length..][..length], &mut after[..length]),
-                false => (&after[..length], &mut before[from * length..][..length]),
-            };
-            let [to, from] = [to, from].map(|rank| self.world.process_at_rank(rank as i32));
-            mpi::point_to_point::send_receive_into(own, &to, other, &from);
-        }
+        mpi::request::multiple_scope(sent.len() + received.len(), |scope, requests| {
+            // Messages that are expected need no buffer of MPI.
+            for (from, place) in received {
+                let from = self.world.process_at_rank(*from as i32);
+                for part in place.chunks_mut(LONGEST) {
+                    requests.add(from.immediate_receive_into(scope, part));
+                }
+            }
+            for (to, message) in sent {
+                let to = self.world.process_at_rank(*to as i32);
+                for part in message.chunks(LONGEST) {
+                    requests.add(to.immediate_send(scope, part));
+                }
+            }
+            requests.wait_all(&mut Vec::new());
+        });
         Ok(())
     }
 }

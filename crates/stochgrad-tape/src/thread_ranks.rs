@@ -145,6 +145,39 @@ mod tests {
     }
 
     #[test]
+    fn messages_arrive_in_their_order_and_have_the_lengths_of_their_places() {
+        let threads: Vec<_> = ThreadRank::group(3)
+            .into_iter()
+            .map(|rank| {
+                std::thread::spawn(move || {
+                    let own = rank.rank() as u8;
+                    // Two messages to the first rank, of different lengths, and an empty one.
+                    let (long, short) = ([own; 11], [10 + own; 2]);
+                    let sent: &[(usize, &[u8])] = if own == 0 { &[] } else { &[(0, &long), (0, &[]), (0, &short)] };
+                    let mut places =
+                        [(2, vec![0; 11]), (1, vec![0; 11]), (2, vec![]), (1, vec![0; 2]), (2, vec![0; 2])];
+                    let count = if own == 0 { places.len() } else { 0 };
+                    let mut received: Vec<(usize, &mut [u8])> =
+                        places[..count].iter_mut().map(|(from, place)| (*from, &mut place[..])).collect();
+                    rank.exchange(sent, &mut received).unwrap();
+                    if own == 0 {
+                        let expected = [vec![2; 11], vec![1; 11], vec![], vec![11; 2], vec![12; 2]];
+                        assert!(places.iter().map(|(_, place)| place).eq(&expected));
+                    }
+                    let mut short = [0; 3];
+                    let other = if own == 0 {
+                        rank.exchange(&[], &mut [(1, &mut short)])
+                    } else {
+                        rank.exchange(sent, &mut [])
+                    };
+                    assert_eq!(other.is_err(), own == 0);
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+
+    #[test]
     fn a_rank_that_ends_or_fails_is_an_error_of_the_others() {
         let mut ranks = ThreadRank::group(3).into_iter();
         let first = ranks.next().unwrap();

@@ -491,6 +491,57 @@ fn reductions_that_do_not_depend_on_each_other_are_one_message() {
     }
 }
 
+/// The sums of products of the members with a large parameter and its square, and the largest of the products, whose
+/// ties go to the first.
+fn large(shards: &Shards<f64>) -> Vec<Program<f64>> {
+    const WHOLE: usize = 13;
+    const SIZE: usize = 70_001;
+    let record = |shard: usize| {
+        let range = shards.members(shard, WHOLE);
+        let tape = Tape::<f64>::new();
+        let plate = tape.plate("batch", range.len(), PlateKind::Data, &[]);
+        tape.shard_plate(plate, range.start, WHOLE).unwrap();
+        let x = tape.constant_on(&[plate], members(&numbers(&[WHOLE], 3), range));
+        let large = tape.parameter(numbers(&[SIZE], 5));
+        let product = x * large;
+        let outputs = [
+            product.sum_over(plate),
+            x.square().sum_over(plate),
+            (product * large).mean_over(plate),
+            product.log_mean_exp_over(plate),
+        ];
+        let mut program = tape.compile(&[large], &outputs).unwrap();
+        program.set(0, &large.peek().unwrap()).unwrap();
+        program
+    };
+    shards.own().map(record).collect()
+}
+
+#[test]
+fn each_rank_combines_a_share_of_a_large_reduction() {
+    let run = |shards: &mut Shards<f64>| -> Vec<Vec<Vec<f64>>> {
+        let mut programs = large(shards);
+        shards.run(&mut programs, |program| program, SEED).unwrap();
+        let values = |program: &Program<f64>| (0..4).map(|output| program.output(output).unwrap().to_vec()).collect();
+        programs.iter().map(values).collect()
+    };
+    let alone = run(&mut Shards::new(6, Rc::new(SingleRank)).unwrap());
+    assert!(alone.iter().all(|outputs| *outputs == alone[0]));
+    let whole = run(&mut Shards::new(1, Rc::new(SingleRank)).unwrap());
+    for (found, expected) in alone[0].iter().flatten().zip(whole[0].iter().flatten()) {
+        assert!((found - expected).abs() <= 1e-12 * (1.0 + expected.abs()), "{found}, not {expected}");
+    }
+    for ranks in [2, 3, 6] {
+        let threads: Vec<_> = ThreadRank::group(ranks)
+            .into_iter()
+            .map(|rank| std::thread::spawn(move || run(&mut Shards::new(6, Rc::new(rank)).unwrap())))
+            .collect();
+        for thread in threads {
+            assert!(thread.join().unwrap().iter().all(|outputs| *outputs == alone[0]), "{ranks} ranks");
+        }
+    }
+}
+
 #[test]
 fn ranks_that_run_other_programs_are_an_error() {
     let threads: Vec<_> = ThreadRank::group(2)

@@ -237,7 +237,7 @@ mod tests {
         };
         let sizes = [1e-300, 2.3, 1e15, 1e305, 1e307];
         for (alpha, beta) in sizes.iter().flat_map(|&alpha| sizes.map(|beta| (alpha, beta))) {
-            for (trials, count) in [(1.0, 0.0), (7.0, 3.0), (1e15, 1e15)] {
+            for (trials, count) in [(1.0, 0.0), (7.0, 3.0), (1e15, 1e15), (1e284, 0.0)] {
                 let log = log_prob(trials, [alpha, beta], count).unwrap().item().unwrap();
                 assert!(log <= 1e-9 * alpha.max(beta), "{log} at {count} of {trials} with {alpha} and {beta}");
             }

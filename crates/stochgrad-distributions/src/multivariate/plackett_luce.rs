@@ -159,7 +159,9 @@ impl<'t, F: Real> Distribution<'t, F> for PlackettLuce<Var<'t, F>> {
         // Any ranking in place of other values keeps their derivatives finite.
         let first = tape.constant((0..self.places()).map(|i| i as f64).collect::<Vec<_>>()).one_hot(self.items());
         let ranking = fits.unsqueeze(-1).unsqueeze(-1).select(value, first);
-        let log = (ranking * self.logits.unsqueeze(-2)).sum_last(2) - self.log_rests(ranking).sum_axis(-1);
+        // The differences of the places, since the sum of huge logits may overflow.
+        let placed = (ranking * self.logits.unsqueeze(-2)).sum_axis(-1);
+        let log = (placed - self.log_rests(ranking)).sum_axis(-1);
         // NaN stays NaN.
         fits.select(log, off.map(Map::MinScalar(f64::NEG_INFINITY)))
     }

@@ -37,7 +37,7 @@ fn training_loop(ranks: Rc<MpiRanks>, folder: &Path) -> Result<(), Box<dyn Error
     let digits = Digits::embedded();
     let pixels = digits.intensities::<f32>()?;
     let mut parameters = Parameters::new();
-    let network = Mlp::new(&mut parameters, "network", &[64, 16, 64], Activation::Tanh, seed)?;
+    let network = Mlp::new(&mut parameters, "network", &[64, 512, 64], Activation::Tanh, seed)?;
     let mut step = Step::new(|record: &Record<'_, '_, f32>| {
         let x = record.input("images")?;
         let kept = record.graph().mask("kept", 0.8, &x.plates(), [64])?;

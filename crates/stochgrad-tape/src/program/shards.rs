@@ -1,5 +1,7 @@
 //! Programs on the shards of a plate, which run together.
 
+mod reduction;
+
 use super::{Program, Work, release};
 use crate::communicator::{CommunicationError, Communicator, agree};
 use crate::error::{TapeError, TapeResult};
@@ -53,7 +55,7 @@ pub struct Shards<F: Real> {
     communicator: Rc<dyn Communicator>,
     count: usize,
     own: Range<usize>,
-    /// A block of the parts of all shards, in their order.
+    /// A block of the parts of all shards, in their order. The places of those of this rank may be unused.
     parts: Vec<F>,
     /// The operands of the reductions that are made, then their results: those of the first program of this rank, then
     /// those of the next ones.
@@ -74,10 +76,6 @@ type Next = (ShardReduction, usize);
 type State = [u64; 3];
 
 const FAILED: State = [u64::MAX, 0, 0];
-
-/// The size in bytes of the blocks of a part that the ranks send to each other. The blocks of a few shards stay in the
-/// caches until they are combined.
-const BLOCK: usize = 1 << 18;
 
 fn state(next: &[Next]) -> State {
     if let &[(reduction, elements)] = next {
@@ -133,8 +131,7 @@ impl<F: Real> Shards<F> {
 
     /// The positions of the members of a shard among all members. The sizes of the shards differ by at most 1.
     pub fn members(&self, shard: usize, whole: usize) -> Range<usize> {
-        let start = |shard: usize| shard * (whole / self.count) + shard.min(whole % self.count);
-        start(shard)..start(shard + 1)
+        share(whole, self.count, shard)
     }
 
     /// The positions of the members that this rank holds among all members.
@@ -276,90 +273,12 @@ impl<F: Real> Shards<F> {
             self.next.truncate(1);
         }
     }
-
-    /// Combines the parts of all shards, and gives the results to the programs of this rank.
-    fn reduce(&mut self, programs: &mut [&mut Program<F>], positions: &mut Positions) -> TapeResult<()> {
-        self.totals.clear();
-        for (program, &position) in programs.iter_mut().zip(&*positions) {
-            self.totals.extend((0..self.next.len()).map(|number| program.take_part(position + number)));
-        }
-        let elements: usize = self.next.iter().map(|&(_, elements)| elements).sum();
-        let largest = BLOCK / size_of::<F>();
-        let mut start = 0;
-        while start < elements {
-            let block = start..elements.min(start + largest);
-            self.reduce_block(block.clone())?;
-            start = block.end;
-        }
-        let mut totals = self.totals.drain(..);
-        for (program, position) in programs.iter_mut().zip(&mut *positions) {
-            for total in totals.by_ref().take(self.next.len()) {
-                program.complete(*position, total);
-                *position += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Combines a block of the elements of the next reductions.
-    fn reduce_block(&mut self, block: Range<usize>) -> TapeResult<()> {
-        let (length, reductions) = (block.len(), self.next.len());
-        self.parts.resize(self.parts.len().max(length * self.count), F::ZERO);
-        let parts = &mut self.parts[..length * self.count];
-        let own = parts[length * self.own.start..].chunks_exact_mut(length);
-        for (operands, own) in self.totals.chunks_exact(reductions).zip(own) {
-            for Piece { number, of_block, of_part, .. } in pieces(&self.next, &block) {
-                own[of_block].copy_from_slice(&operands[number].as_slice()[of_part]);
-            }
-        }
-        if self.states.len() > 1 {
-            self.communicator.all_gather_in_place(bytemuck::cast_slice_mut(parts))?;
-        }
-        for totals in self.totals.chunks_exact_mut(reductions) {
-            for Piece { number, reduction, of_block, of_part } in pieces(&self.next, &block) {
-                let shards = parts.chunks_exact(length).map(|shard| &shard[of_block.clone()]);
-                combine(reduction, shards, &mut totals[number].make_mut()[of_part]);
-            }
-        }
-        Ok(())
-    }
 }
 
-/// The elements of a block that belong to one of the reductions.
-struct Piece {
-    /// The number of the reduction.
-    number: usize,
-    reduction: ShardReduction,
-    of_block: Range<usize>,
-    /// The place among the elements of the reduction.
-    of_part: Range<usize>,
-}
-
-/// Divides a block of the elements of reductions, which follow each other.
-fn pieces(reductions: &[Next], block: &Range<usize>) -> impl Iterator<Item = Piece> {
-    let ends = reductions.iter().scan(0, |end, &(reduction, elements)| {
-        *end += elements;
-        Some((reduction, *end - elements, *end))
-    });
-    ends.enumerate().filter_map(|(number, (reduction, start, end))| {
-        let common = start.max(block.start)..end.min(block.end);
-        let within = |from: usize| common.start - from..common.end - from;
-        (!common.is_empty()).then(|| Piece { number, reduction, of_block: within(block.start), of_part: within(start) })
-    })
-}
-
-/// Combines the parts of all shards in their order.
-fn combine<'a, F: Real>(reduction: ShardReduction, mut shards: impl Iterator<Item = &'a [F]>, total: &mut [F]) {
-    if let Some(first) = shards.next() {
-        total.copy_from_slice(first);
-    }
-    for shard in shards {
-        let pairs = total.iter_mut().zip(shard);
-        match reduction {
-            ShardReduction::Sum => pairs.for_each(|(sum, &x)| *sum += x),
-            ShardReduction::Level => pairs.filter(|(level, x)| **x > **level).for_each(|(level, &x)| *level = x),
-        }
-    }
+/// The share of some elements that one of several shards or ranks has. The sizes of the shares differ by at most 1.
+fn share(elements: usize, shares: usize, number: usize) -> Range<usize> {
+    let start = |number: usize| number * (elements / shares) + number.min(elements % shares);
+    start(number)..start(number + 1)
 }
 
 /// The position in each program of a rank.

@@ -3,6 +3,7 @@
 
 use super::bessel::log_bessel_ie;
 use super::beta::beta_inc_pair;
+use super::deviance::deviance_by_log;
 use super::gamma::stirling_error;
 use super::incomplete_gamma::gamma_q;
 use super::logistic::{log_sigmoid, sigmoid};
@@ -116,10 +117,15 @@ fn kernel_of([k, failures]: [f64; 2], n: f64, [p, q]: [f64; 2], [log_p, log_q]: 
         _ if log_p == f64::NEG_INFINITY || log_q == f64::NEG_INFINITY => f64::NEG_INFINITY,
         _ => {
             let corrections = stirling_error(n) - stirling_error(k) - stirling_error(failures);
-            let deviances = deviance(k, n * p) + deviance(failures, n * q);
+            let deviances = share_deviance(k, n, p, log_p) + share_deviance(failures, n, q, log_q);
             corrections - deviances - half_log_two_pi(k * (failures / n))
         }
     }
+}
+
+/// The deviance of a count from n p, also for a probability that has underflowed.
+fn share_deviance(count: f64, n: f64, p: f64, log_p: f64) -> f64 {
+    if p < f64::MIN_POSITIVE { deviance_by_log(count.ln(), n.ln() + log_p) } else { deviance(count, n * p) }
 }
 
 /// P(X <= k) for X ~ Binomial(n, p).
@@ -511,6 +517,22 @@ mod tests {
             (0.0, -inf, 1.0)
         );
         assert_eq!((geometric_log_pmf(3.0, 0.0), geometric_cdf(3.0, 0.0)), (-inf, 0.0));
+    }
+
+    /// ln P(X = k) of negative binomial variates whose probability underflows, by its log-odds; from mpmath at 700 digits.
+    #[test]
+    fn the_probability_may_underflow() {
+        for (k, r, logit, expected) in [
+            (9.6e283, 5.2e-222, -1162.5, -1_163.418_576_434_879_5),
+            (9.6e283, 2.4e-271, -1162.5, -1_277.018_435_879_821_2),
+            (1e100, 3.5, -800.0, -2_225.554_700_353_835_7),
+            (1e3, 2.5, -720.0, -1_789.921_176_200_829),
+            (7.0, 1e3, 760.0, -5_280.149_919_761_756),
+            (2e254, 1e250, -770.0, -7.590_964_874_478_805e252),
+        ] {
+            let found = negative_binomial_log_pmf_by_logit(k, r, logit);
+            assert!((found / expected - 1.0).abs() < 1e-13, "{k:e}, {r:e}, {logit}: {found:e}");
+        }
     }
 
     /// ln P(X = k) of negative binomial variates whose number of trials is beyond the range of numbers; from mpmath at

@@ -130,6 +130,17 @@ fn elements_are_independent_on_plates_of_their_own() {
 }
 
 #[test]
+fn the_sum_of_huge_logits_may_overflow() {
+    let tape = Tape::<f64>::new();
+    let logits = tape.parameter([300.0, 1e302, f64::MAX]);
+    let ranking = tape.constant([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]);
+    let log = PlackettLuce::from_logits(logits).top(2).log_prob(ranking);
+    assert_eq!(log.item(), Ok(0.0));
+    let [slope] = tape.grad(log, [logits]).unwrap();
+    assert_eq!(slope.as_slice(), [0.0; 3]);
+}
+
+#[test]
 fn other_matrices_have_no_probability_and_no_derivative() {
     let nan = f64::NAN;
     for (value, expected) in [

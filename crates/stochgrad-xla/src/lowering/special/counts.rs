@@ -6,7 +6,7 @@ use super::gamma::stirling_error;
 use super::incomplete_gamma::gamma_q;
 use super::logistic::{log_sigmoid, sigmoid};
 use super::numeric::{
-    inside, is_count, is_infinite, is_natural, is_positive, is_probability, iterate, single, where_any,
+    inside, is_count, is_infinite, is_natural, is_normal, is_positive, is_probability, iterate, single, where_any,
 };
 use super::saddle_point::{deviance, half_log_two_pi};
 use super::skellam_tail::{LARGE_VARIANCE, large_log_pmf, large_lower_tail, log_density};
@@ -70,7 +70,12 @@ fn binomial_kernel<'b>(k: Value<'b>, failures: Value<'b>, n: Value<'b>, trial: T
     let Trial { p: [p, q], logs: [log_p, log_q] } = trial;
     single("binomial_kernel", [k, failures, n, p, q, log_p, log_q], |[k, failures, n, p, q, log_p, log_q]| {
         let corrections = stirling_error(n) - stirling_error(k) - stirling_error(failures);
-        let deviances = deviance(k, n * p) + deviance(failures, n * q);
+        // A probability may have underflowed.
+        let deviance = |count: Value<'b>, p: Value<'b>, log_p: Value<'b>| {
+            let far = count * (count.ln() - n.ln() - log_p) - count + n * p;
+            is_normal(p).select(deviance(count, n * p), far)
+        };
+        let deviances = deviance(k, p, log_p) + deviance(failures, q, log_q);
         let value = corrections - deviances - half_log_two_pi(k * (failures / n));
         let impossible = log_p.equal(f64::NEG_INFINITY) | log_q.equal(f64::NEG_INFINITY);
         let value = impossible.select(f64::NEG_INFINITY, value);

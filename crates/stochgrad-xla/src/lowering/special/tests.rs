@@ -276,6 +276,7 @@ fn log_probabilities_of_counts() {
             case(Special::BinomialLogPmf(log), &[&COUNTS, &COUNTS, &REAL], 1e-12, 1.0),
             case(Special::NegativeBinomialLogPmf(natural), &[&COUNTS, &WIDE, &PROBABILITIES], 1e-12, 1.0),
             case(Special::NegativeBinomialLogPmf(log), &[&COUNTS, &PLAIN, &REAL], 1e-12, 1.0),
+            case(Special::NegativeBinomialLogPmf(log), &[&COUNTS, &PLAIN, &[-1162.5, -720.0, 760.0]], 1e-12, 1.0),
         ],
     );
 }
