@@ -24,8 +24,16 @@ mod tests {
         assert_eq!(code, std::process::ExitCode::SUCCESS);
     }
 
+    /// With this variable, Open MPI cannot share memory, as between machines.
+    const APART: (&str, &str) = ("OMPI_MCA_osc", "^sm");
+
     /// The output of a program on a number of ranks; `None` if there is no `mpirun`.
     fn mpirun(ranks: usize, program: &str, folder: &Path) -> Option<Output> {
+        mpirun_with(&[], ranks, program, folder)
+    }
+
+    /// The same with variables of the environment.
+    fn mpirun_with(variables: &[(&str, &str)], ranks: usize, program: &str, folder: &Path) -> Option<Output> {
         if Command::new("mpirun").arg("--version").output().is_err() {
             eprintln!("skipped: there is no mpirun");
             return None;
@@ -37,6 +45,7 @@ mod tests {
             .args(["--exact", "tests::rank", "--nocapture", "--test-threads=1"])
             .env(PROGRAM, program)
             .env(FOLDER, folder)
+            .envs(variables.iter().copied())
             .output();
         Some(output.expect("mpirun runs"))
     }
@@ -55,7 +64,18 @@ mod tests {
             succeeds(&output);
             found.push(std::fs::read(folder.path().join(format!("loop-{ranks}"))).unwrap());
         }
+        succeeds(&mpirun_with(&[APART], 2, "loop", folder.path()).expect("mpirun"));
+        found.push(std::fs::read(folder.path().join("loop-2")).unwrap());
         assert!(!found[0].is_empty() && found.iter().all(|bytes| *bytes == found[0]));
+    }
+
+    #[test]
+    fn messages_of_all_lengths_arrive_with_and_without_shared_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        for variables in [&[][..], &[APART]] {
+            let Some(output) = mpirun_with(variables, 3, "messages", folder.path()) else { return };
+            succeeds(&output);
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use stochgrad_train::{Observer, Span, StepMetrics, TrainResult, Trainer};
 pub(crate) fn run(program: &str, ranks: Rc<MpiRanks>, folder: &Path) -> Result<(), Box<dyn Error>> {
     match program {
         "loop" => training_loop(ranks, folder),
+        "messages" => messages(&ranks),
         "error" => error(ranks),
         "train 7" => train(ranks, folder, 7, None),
         "train 14" => train(ranks, folder, 14, None),
@@ -24,6 +25,31 @@ pub(crate) fn run(program: &str, ranks: Rc<MpiRanks>, folder: &Path) -> Result<(
         "full" => train(ranks, folder, 14, Some(Accident::FullDisk)),
         other => Err(format!("expected the name of a program, got {other}").into()),
     }
+}
+
+/// Messages between all pairs of ranks, also longer than a block of shared memory.
+fn messages(ranks: &MpiRanks) -> Result<(), Box<dyn Error>> {
+    const LENGTHS: [usize; 6] = [3, 0, 131_072, 1, 500_001, 7];
+    let others = || (0..ranks.size()).filter(|&other| other != ranks.rank());
+    for round in 0..3 {
+        let message = |from: usize, to: usize, length: usize| -> Vec<u8> {
+            (0..length).map(|i| (i * 31 + from * 7 + to * 3 + length + round) as u8).collect()
+        };
+        // Ranks send different numbers of bytes.
+        let lengths = |from: usize| LENGTHS.iter().skip(from + round).copied();
+        let sent: Vec<(usize, Vec<u8>)> =
+            others().flat_map(|to| lengths(ranks.rank()).map(move |n| (to, message(ranks.rank(), to, n)))).collect();
+        let expected: Vec<(usize, Vec<u8>)> =
+            others().flat_map(|from| lengths(from).map(move |n| (from, message(from, ranks.rank(), n)))).collect();
+        let mut received: Vec<(usize, Vec<u8>)> =
+            expected.iter().map(|(from, message)| (*from, vec![0; message.len()])).collect();
+        let sent: Vec<(usize, &[u8])> = sent.iter().map(|(to, message)| (*to, &message[..])).collect();
+        let mut places: Vec<(usize, &mut [u8])> =
+            received.iter_mut().map(|(from, place)| (*from, &mut place[..])).collect();
+        ranks.exchange(&sent, &mut places)?;
+        assert!(received == expected, "round {round}");
+    }
+    Ok(())
 }
 
 /// The bytes of all parameters.
