@@ -18,8 +18,8 @@ const LARGEST_BLOCK: usize = 1 << 17;
 /// The fewest, with many ranks.
 const SMALLEST_BLOCK: usize = 1 << 12;
 
-/// The bytes of a half of an outbox, as long as the blocks are not the smallest ones.
-const HALF: usize = 1 << 20;
+/// The most bytes of all blocks of a half of an outbox, as long as they are not the smallest ones.
+const HALF: usize = 1 << 18;
 
 /// The outboxes of all ranks.
 ///
@@ -85,12 +85,16 @@ impl SharedMemory {
         Some(own)
     }
 
-    /// Sends and receives messages, as [`Communicator::exchange`](stochgrad_tape::Communicator::exchange). Returns a
-    /// rank whose messages have other lengths than their places, if there is one.
+    /// Sends and receives messages, as [`Communicator::exchange`](stochgrad_tape::Communicator::exchange).
+    ///
+    /// # Errors
+    ///
+    /// A rank whose messages have other lengths than their places.
     pub(crate) fn exchange(&self, sent: &[(usize, &[u8])], received: &mut [(usize, &mut [u8])]) -> Result<(), usize> {
         let size = self.outboxes.len();
         let mut outgoing: Vec<_> = (0..size).map(|to| Queue::new(sent.iter().filter(move |m| m.0 == to))).collect();
         let mut places: Vec<Vec<&mut [u8]>> = (0..size).map(|_| Vec::new()).collect();
+        // The next place is the last one of the list.
         for (from, place) in received.iter_mut().rev().filter(|(_, place)| !place.is_empty()) {
             places[*from].push(place);
         }
